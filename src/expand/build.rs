@@ -1,0 +1,320 @@
+//! Makes a [`Start`] of one entry's fields.
+
+use std::sync::Arc;
+
+use super::payload::{self, FileRules, MAX_REQUEST_BYTES, Payload};
+use super::start::{
+    CompletionCallback, Link, OnConflict, Priority, RetryPolicy, SourceLine, Start,
+    VersioningOverride,
+};
+use crate::manifest::diagnostic::Code;
+use crate::manifest::document::{
+    DurationText, LinkFields, RetryPolicyFields, StartFields, VersioningOverrideFields,
+};
+use crate::manifest::duration;
+use crate::manifest::fields::Fields;
+use crate::manifest::finding::Finding;
+use crate::manifest::locate::Step;
+use crate::manifest::node::{Node, Value};
+
+/// Search attributes that the service sets itself and refuses from a client.
+/// Source: temporal `common/searchattribute/sadefs`.
+const SYSTEM_SEARCH_ATTRIBUTES: [&str; 16] = [
+    "CloseTime",
+    "ExecutionDuration",
+    "ExecutionStatus",
+    "ExecutionTime",
+    "HistoryLength",
+    "HistorySizeBytes",
+    "ParentRunId",
+    "ParentWorkflowId",
+    "RootRunId",
+    "RootWorkflowId",
+    "RunId",
+    "StartTime",
+    "StateTransitionCount",
+    "TaskQueue",
+    "WorkflowId",
+    "WorkflowType",
+];
+
+/// Most search attributes of one start, and most bytes of one value.
+/// Source: temporal dynamic config `limit.searchAttributes*`.
+const MAX_SEARCH_ATTRIBUTES: usize = 100;
+const MAX_SEARCH_ATTRIBUTE_BYTES: usize = 2 * 1024;
+
+/// Makes the start; `workflow_id` stays empty if the manifest gives none.
+///
+/// # Errors
+/// Everything that is wrong with the values that become payloads.
+pub(super) fn start(
+    fields: &Fields<'_>,
+    rules: &FileRules,
+    index: u64,
+    source: SourceLine,
+) -> Result<Start, Vec<Finding>> {
+    let read = fields.read().map_err(|mismatch| {
+        vec![Finding::new(
+            Code::WrongType,
+            Vec::new(),
+            mismatch.to_string(),
+        )]
+    })?;
+    let mut findings = Vec::new();
+    let args = encode_list(fields.get("args"), rules, &mut findings);
+    let memo = encode_map("memo", fields, rules, &mut findings);
+    let headers = encode_map("headers", fields, rules, &mut findings);
+    let search_attributes = encode_search_attributes(fields, &mut findings);
+    let start = assemble(read, index, source, args, memo, headers, search_attributes);
+    let size = request_size(&start);
+    if size > MAX_REQUEST_BYTES {
+        findings.push(
+            Finding::new(
+                Code::StartTooLarge,
+                vec!["args".into()],
+                format!("this start has {size} bytes, and the service takes at most {MAX_REQUEST_BYTES} in one request"),
+            )
+            .with_help("store the data elsewhere and pass a reference to it"),
+        );
+    }
+    if findings.is_empty() {
+        Ok(start)
+    } else {
+        Err(findings)
+    }
+}
+
+fn assemble(
+    read: StartFields,
+    index: u64,
+    source: SourceLine,
+    args: Vec<Payload>,
+    memo: Vec<(String, Payload)>,
+    headers: Vec<(String, Payload)>,
+    search_attributes: Vec<(String, Payload)>,
+) -> Start {
+    Start {
+        index,
+        source,
+        name: read.name,
+        workflow_id: read.workflow_id.unwrap_or_default(),
+        workflow_type: read.workflow_type.unwrap_or_default(),
+        task_queue: read.task_queue.unwrap_or_default(),
+        args,
+        id_reuse_policy: read.id_reuse_policy,
+        id_conflict_policy: read.id_conflict_policy,
+        execution_timeout: read_duration(read.execution_timeout),
+        run_timeout: read_duration(read.run_timeout),
+        task_timeout: read_duration(read.task_timeout),
+        start_delay: read_duration(read.start_delay),
+        cron_schedule: read.cron_schedule,
+        retry_policy: read.retry_policy.map(retry_policy),
+        memo,
+        search_attributes,
+        headers,
+        priority: read.priority.map(|priority| Priority {
+            key: priority.key.unwrap_or(0),
+            fairness_key: priority.fairness_key.unwrap_or_default(),
+            fairness_weight: priority.fairness_weight.unwrap_or(0.0),
+        }),
+        static_summary: read.static_summary,
+        static_details: read.static_details,
+        versioning_override: read.versioning_override.and_then(versioning_override),
+        completion_callbacks: read
+            .completion_callbacks
+            .into_iter()
+            .flatten()
+            .map(|callback| CompletionCallback {
+                url: callback.url,
+                headers: callback.headers.into_iter().collect(),
+            })
+            .collect(),
+        links: read.links.into_iter().flatten().filter_map(link).collect(),
+        on_conflict: read.on_conflict.map(|it| OnConflict {
+            attach_request_id: it.attach_request_id,
+            attach_completion_callbacks: it.attach_completion_callbacks,
+            attach_links: it.attach_links,
+        }),
+        fail_existing: read.fail_existing.unwrap_or(false),
+    }
+}
+
+/// A duration that `manifest::check` has read before.
+fn read_duration(text: Option<DurationText>) -> Option<std::time::Duration> {
+    text.and_then(|text| duration::parse(&text.0).ok())
+}
+
+fn retry_policy(fields: RetryPolicyFields) -> RetryPolicy {
+    RetryPolicy {
+        initial_interval: read_duration(fields.initial_interval),
+        backoff_coefficient: fields.backoff_coefficient,
+        maximum_interval: read_duration(fields.maximum_interval),
+        maximum_attempts: fields.maximum_attempts.unwrap_or(0),
+        non_retryable_error_types: fields.non_retryable_error_types.unwrap_or_default(),
+    }
+}
+
+fn versioning_override(fields: VersioningOverrideFields) -> Option<VersioningOverride> {
+    match fields.pinned {
+        Some(pinned) => Some(VersioningOverride::Pinned {
+            deployment_name: pinned.deployment_name,
+            build_id: pinned.build_id,
+        }),
+        None => fields.auto_upgrade.map(|_| VersioningOverride::AutoUpgrade),
+    }
+}
+
+fn link(fields: LinkFields) -> Option<Link> {
+    match (fields.workflow_event, fields.batch_job) {
+        (Some(event), _) => Some(Link::WorkflowEvent {
+            namespace: event.namespace,
+            workflow_id: event.workflow_id,
+            run_id: event.run_id,
+            event_id: event.event_id,
+            event_type: event.event_type,
+        }),
+        (None, job) => job.map(|job| Link::BatchJob { job_id: job.job_id }),
+    }
+}
+
+fn encode_list(
+    list: Option<&Node>,
+    rules: &FileRules,
+    findings: &mut Vec<Finding>,
+) -> Vec<Payload> {
+    let items = list.map_or(&[][..], Node::items).iter().enumerate();
+    items
+        .filter_map(|(index, item)| {
+            keep(
+                payload::encode(item, rules),
+                &["args".into(), index.into()],
+                findings,
+            )
+        })
+        .collect()
+}
+
+fn encode_map(
+    field: &str,
+    fields: &Fields<'_>,
+    rules: &FileRules,
+    findings: &mut Vec<Finding>,
+) -> Vec<(String, Payload)> {
+    let entries = fields.get(field).map_or(&[][..], Node::entries).iter();
+    entries
+        .filter_map(|(key, value)| {
+            let path = [field.into(), Step::Key(key.text.to_string())];
+            let payload = keep(payload::encode(value, rules), &path, findings)?;
+            Some((key.text.to_string(), payload))
+        })
+        .collect()
+}
+
+/// Search attributes are indexed by the service, so they are always JSON, never `$payload`, and
+/// no codec touches them.
+fn encode_search_attributes(
+    fields: &Fields<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<(String, Payload)> {
+    let field = "searchAttributes";
+    let entries = fields.get(field).map_or(&[][..], Node::entries);
+    if entries.len() > MAX_SEARCH_ATTRIBUTES {
+        findings.push(Finding::new(
+            Code::InvalidSearchAttribute,
+            vec![field.into()],
+            format!(
+                "a start has at most {MAX_SEARCH_ATTRIBUTES} search attributes, and this has {}",
+                entries.len()
+            ),
+        ));
+    }
+    let mut encoded = Vec::new();
+    for (key, value) in entries {
+        let path = vec![field.into(), Step::Key(key.text.to_string())];
+        let text = |node: &Node| matches!(node.value, Value::String(_));
+        let indexable = match &value.value {
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+            Value::List(items) => items.iter().all(text),
+            Value::Null | Value::Binary(_) | Value::Map(_) => false,
+        };
+        let data = serde_json::to_vec(value).expect("a node tree can be written as JSON");
+        let problem = if SYSTEM_SEARCH_ATTRIBUTES.contains(&&*key.text) {
+            Some((
+                format!(
+                    "the search attribute `{}` is set by the service itself",
+                    key.text
+                ),
+                "remove it",
+            ))
+        } else if !indexable {
+            let kind = value.kind();
+            Some((
+                format!("a search attribute cannot be {kind}"),
+                "write a string, a number, a boolean or a list of strings; a time is a string such as `2026-11-01T00:00:00Z`",
+            ))
+        } else if data.len() > MAX_SEARCH_ATTRIBUTE_BYTES {
+            Some((
+                format!(
+                    "this search attribute has {} bytes, and the service takes at most {MAX_SEARCH_ATTRIBUTE_BYTES}",
+                    data.len()
+                ),
+                "longer texts belong into `memo`",
+            ))
+        } else {
+            None
+        };
+        match problem {
+            Some((message, help)) => {
+                let code = Code::InvalidSearchAttribute;
+                findings.push(Finding::new(code, path, message).with_help(help));
+            }
+            None => encoded.push((key.text.to_string(), Payload::new("json/plain", data))),
+        }
+    }
+    encoded
+}
+
+fn keep(
+    encoded: Result<Payload, Vec<Finding>>,
+    path: &[Step],
+    findings: &mut Vec<Finding>,
+) -> Option<Payload> {
+    match encoded {
+        Ok(payload) => Some(payload),
+        Err(below) => {
+            findings.extend(below.into_iter().map(|mut finding| {
+                finding.path.splice(0..0, path.iter().cloned());
+                finding
+            }));
+            None
+        }
+    }
+}
+
+/// Bytes that a start takes in a request, without protobuf's own few.
+fn request_size(start: &Start) -> usize {
+    let named = [&start.memo, &start.search_attributes, &start.headers];
+    let named = named
+        .into_iter()
+        .flatten()
+        .map(|(name, payload)| name.len() + payload.size());
+    let texts = [
+        Some(&start.workflow_id),
+        Some(&start.workflow_type),
+        Some(&start.task_queue),
+        start.static_summary.as_ref(),
+        start.static_details.as_ref(),
+    ];
+    start.args.iter().map(Payload::size).sum::<usize>()
+        + named.sum::<usize>()
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
+}
+
+/// The place of an entry, for reports.
+pub(super) fn source_line(file: &Arc<str>, line: u32) -> SourceLine {
+    SourceLine {
+        file: Arc::clone(file),
+        line,
+        row: None,
+    }
+}

@@ -1,0 +1,344 @@
+//! Arguments, memo values and headers as payloads: an encoding, metadata and bytes.
+//!
+//! Source of the encodings: sdk-go `converter/metadata.go`. Every SDK's default data converter
+//! reads them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::manifest::diagnostic::Code;
+use crate::manifest::finding::Finding;
+use crate::manifest::locate::Step;
+use crate::manifest::node::{Node, Value};
+
+/// Largest request that the service takes, in bytes: gRPC's default limit for a message. The
+/// service's own limits for payloads are lower by default and can be changed by its operator.
+pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// The key that gives a payload byte for byte, and how it is written when it is meant literally.
+const PAYLOAD_KEY: &str = "$payload";
+const LITERAL_PAYLOAD_KEY: &str = "$$payload";
+
+/// A value as the service carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// `encoding` and whatever else the metadata holds, in the order written.
+    pub metadata: Vec<(String, Vec<u8>)>,
+    /// The encoded value.
+    pub data: Vec<u8>,
+}
+
+impl Payload {
+    /// A value in one of the well-known encodings.
+    pub fn new(encoding: &str, data: Vec<u8>) -> Self {
+        Payload {
+            metadata: vec![("encoding".to_owned(), encoding.as_bytes().to_vec())],
+            data,
+        }
+    }
+
+    /// A string in JSON.
+    pub fn json_string(text: &str) -> Self {
+        let data = serde_json::to_vec(text).expect("a string can be written as JSON");
+        Payload::new("json/plain", data)
+    }
+
+    /// Bytes that the payload adds to a request, without the few bytes of protobuf's own.
+    pub fn size(&self) -> usize {
+        let metadata = self
+            .metadata
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        self.data.len() + metadata.sum::<usize>()
+    }
+}
+
+/// Where `$payload` files may be read.
+#[derive(Clone, Debug)]
+pub struct FileRules {
+    /// Folder that relative paths start from.
+    pub folder: PathBuf,
+    /// Whether files outside of the folder may be read.
+    pub allow_outside: bool,
+}
+
+/// Encodes one value; problems are at paths below it.
+///
+/// # Errors
+/// Everything that is wrong with the value.
+pub fn encode(node: &Node, rules: &FileRules) -> Result<Payload, Vec<Finding>> {
+    match &node.value {
+        Value::Null => return Ok(Payload::new("binary/null", Vec::new())),
+        Value::Binary(bytes) => return Ok(Payload::new("binary/plain", bytes.to_vec())),
+        Value::Map(entries) if is_sole_key(node, PAYLOAD_KEY) => {
+            let mut path = vec![PAYLOAD_KEY.into()];
+            return encode_given(&entries[0].1, rules, &mut path);
+        }
+        _ => {}
+    }
+    let mut findings = Vec::new();
+    let mut escaped = false;
+    look_inside(node, &mut Vec::new(), &mut findings, &mut escaped);
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let data = if escaped {
+        serde_json::to_vec(&unescape(node))
+    } else {
+        serde_json::to_vec(node)
+    };
+    Ok(Payload::new(
+        "json/plain",
+        data.expect("a node tree can be written as JSON"),
+    ))
+}
+
+fn is_sole_key(node: &Node, key: &str) -> bool {
+    matches!(node.entries(), [(only, _)] if &*only.text == key)
+}
+
+/// Finds what has no place inside of a JSON value, and whether a key is escaped.
+fn look_inside(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding>, escaped: &mut bool) {
+    match &node.value {
+        Value::Binary(_) => findings.push(
+            Finding::new(
+                Code::InvalidPayload,
+                path.clone(),
+                "`!!binary` is a payload of its own and cannot stand inside of a JSON value",
+            )
+            .with_help("make it a whole argument, or write Base64 text without the tag"),
+        ),
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(index.into());
+                look_inside(item, path, findings, escaped);
+                path.pop();
+            }
+        }
+        Value::Map(entries) => {
+            if !path.is_empty() && is_sole_key(node, PAYLOAD_KEY) {
+                path.push(PAYLOAD_KEY.into());
+                findings.push(
+                    Finding::new(
+                        Code::InvalidPayload,
+                        path.clone(),
+                        "`$payload` stands for a whole value and cannot stand inside of one",
+                    )
+                    .at_key()
+                    .with_help("to mean the key literally, write `$$payload`"),
+                );
+                path.pop();
+                return;
+            }
+            *escaped |= is_sole_key(node, LITERAL_PAYLOAD_KEY);
+            for (key, value) in entries {
+                path.push(Step::Key(key.text.to_string()));
+                look_inside(value, path, findings, escaped);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn unescape(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::List(items) => Value::List(items.iter().map(unescape).collect()),
+        Value::Map(entries) => {
+            let sole = is_sole_key(node, LITERAL_PAYLOAD_KEY);
+            let entries = entries.iter().map(|(key, value)| {
+                let mut key = key.clone();
+                if sole {
+                    key.text = PAYLOAD_KEY.into();
+                }
+                (key, unescape(value))
+            });
+            Value::Map(entries.collect())
+        }
+        other => other.clone(),
+    };
+    Node {
+        value,
+        span: node.span,
+    }
+}
+
+/// Encodes `$payload: {encoding, data | base64 | file, metadata}`.
+fn encode_given(
+    given: &Node,
+    rules: &FileRules,
+    path: &mut Vec<Step>,
+) -> Result<Payload, Vec<Finding>> {
+    const FORM: &str =
+        "write `$payload: {encoding: json/plain, data: ...}`, with `base64` or `file` for bytes";
+    let Value::Map(entries) = &given.value else {
+        let message = format!("`$payload` must be a map, and this is {}", given.kind());
+        return Err(vec![
+            Finding::new(Code::InvalidPayload, path.clone(), message).with_help(FORM),
+        ]);
+    };
+    let mut findings = Vec::new();
+    let mut metadata = Vec::new();
+    let mut sources: Vec<Result<Vec<u8>, ()>> = Vec::new();
+    for (key, value) in entries {
+        path.push(Step::Key(key.text.to_string()));
+        let mut fail = |message: String, help: &str| {
+            findings
+                .push(Finding::new(Code::InvalidPayload, path.clone(), message).with_help(help));
+        };
+        match &*key.text {
+            "encoding" => match value.as_str() {
+                Some(encoding) if !encoding.is_empty() => {
+                    metadata.insert(0, ("encoding".to_owned(), encoding.as_bytes().to_vec()));
+                }
+                _ => fail("`encoding` must be a non-empty string".to_owned(), FORM),
+            },
+            "data" => match data_bytes(value) {
+                Ok(bytes) => sources.push(Ok(bytes)),
+                Err(()) => {
+                    sources.push(Err(()));
+                    fail(
+                        "`data` cannot hold `!!binary` inside of a JSON value".to_owned(),
+                        FORM,
+                    );
+                }
+            },
+            "base64" => {
+                let text = value.as_str().unwrap_or_default();
+                let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                match STANDARD.decode(packed) {
+                    Ok(bytes) if value.as_str().is_some() => sources.push(Ok(bytes)),
+                    _ => {
+                        sources.push(Err(()));
+                        fail(
+                            "`base64` is not Base64 text".to_owned(),
+                            "encode the bytes with `base64 -w0 FILE`",
+                        );
+                    }
+                }
+            }
+            "file" => match value
+                .as_str()
+                .ok_or("`file` must be a path".to_owned())
+                .and_then(|file| read_file(file, rules))
+            {
+                Ok(bytes) => sources.push(Ok(bytes)),
+                Err(message) => {
+                    sources.push(Err(()));
+                    findings.push(
+                        Finding::new(Code::PayloadFile, path.clone(), message)
+                            .with_help("a path is relative to the manifest's folder and may not leave it without `--allow-outside`"),
+                    );
+                }
+            },
+            "metadata" => {
+                let texts = value
+                    .entries()
+                    .iter()
+                    .map(|(key, value)| (key, value.as_str()));
+                for (name, text) in texts {
+                    match text {
+                        Some(text) if &*name.text != "encoding" => {
+                            metadata.push((name.text.to_string(), text.as_bytes().to_vec()));
+                        }
+                        Some(_) => fail(
+                            "the encoding stands beside `metadata`, not in it".to_owned(),
+                            FORM,
+                        ),
+                        None => fail(
+                            format!("`metadata.{}` must be a string", name.text),
+                            "quote it",
+                        ),
+                    }
+                }
+                if !matches!(value.value, Value::Map(_)) {
+                    fail("`metadata` must be a map of strings".to_owned(), FORM);
+                }
+            }
+            other => fail(format!("there is no key `{other}` in `$payload`"), FORM),
+        }
+        path.pop();
+    }
+    let has_encoding = entries.iter().any(|(key, _)| &*key.text == "encoding");
+    if !has_encoding {
+        findings.push(
+            Finding::new(
+                Code::InvalidPayload,
+                path.clone(),
+                "`$payload` has no `encoding`",
+            )
+            .with_help(FORM),
+        );
+    }
+    if sources.len() > 1 {
+        findings.push(
+            Finding::new(
+                Code::InvalidPayload,
+                path.clone(),
+                "`$payload` takes one of `data`, `base64` and `file`, not several",
+            )
+            .with_help(FORM),
+        );
+    }
+    match (findings.is_empty(), sources.pop()) {
+        (true, Some(Ok(data))) => Ok(Payload { metadata, data }),
+        (true, _) => Ok(Payload {
+            metadata,
+            data: Vec::new(),
+        }),
+        (false, _) => Err(findings),
+    }
+}
+
+/// `data` as bytes: a string as it is, bytes as they are, anything else as JSON.
+fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
+    match &value.value {
+        Value::String(text) => Ok(text.as_bytes().to_vec()),
+        Value::Binary(bytes) => Ok(bytes.to_vec()),
+        _ => {
+            let mut findings = Vec::new();
+            look_inside(value, &mut Vec::new(), &mut findings, &mut false);
+            if !findings.is_empty() {
+                return Err(());
+            }
+            Ok(serde_json::to_vec(value).expect("a node tree can be written as JSON"))
+        }
+    }
+}
+
+fn read_file(file: &str, rules: &FileRules) -> Result<Vec<u8>, String> {
+    let path = rules.folder.join(file);
+    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let real = path.canonicalize().map_err(cannot)?;
+    let folder = rules.folder.canonicalize().map_err(cannot)?;
+    if !rules.allow_outside && !real.starts_with(&folder) {
+        return Err(format!(
+            "`{file}` lies outside of the manifest's folder `{}`",
+            rules.folder.display()
+        ));
+    }
+    if !real.is_file() {
+        return Err(format!("`{}` is not a regular file", path.display()));
+    }
+    read_at_most(&real, MAX_REQUEST_BYTES)
+        .map_err(cannot)?
+        .ok_or_else(|| {
+            format!(
+                "`{}` is larger than {} MiB",
+                path.display(),
+                MAX_REQUEST_BYTES / (1024 * 1024)
+            )
+        })
+}
+
+fn read_at_most(path: &Path, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= limit).then_some(bytes))
+}

@@ -1,0 +1,382 @@
+//! Finds what the service would refuse or quietly change, before anything is sent.
+//!
+//! In: one start's fields, of the right shape. Out: findings. Rules that the service's own code or
+//! a run against Server 1.32 shows; limits that an operator can change are left to the service.
+
+use std::time::Duration;
+
+use super::diagnostic::Code;
+use super::document::{DurationText, IdConflictPolicy, IdReusePolicy, StartFields};
+use super::duration;
+use super::finding::Finding;
+use super::locate::Step;
+use super::shape::invalid_duration;
+
+/// Longest Workflow ID, type or Task Queue name, in bytes.
+/// Source: temporal dynamic config `limit.maxIDLength`.
+pub const MAX_ID_BYTES: usize = 1000;
+
+/// Longest fairness key, in bytes. Source: temporal `common/priorities`.
+const MAX_FAIRNESS_KEY_BYTES: usize = 64;
+
+/// Lengths up to which the Web UI shows summary and details whole, in bytes.
+/// Source: temporal/api/sdk/v1 `UserMetadata`.
+const SHOWN_SUMMARY_BYTES: usize = 400;
+const SHOWN_DETAILS_BYTES: usize = 20_000;
+
+/// Most header bytes of a completion callback. Source: temporal `component.callbacks` limits.
+const MAX_CALLBACK_HEADER_BYTES: usize = 8 * 1024;
+
+/// Checks the meaning of one start.
+pub(super) fn check(start: &StartFields) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    required(start, &mut findings);
+    names(start, &mut findings);
+    policies(start, &mut findings);
+    combinations(start, &mut findings);
+    durations(start, &mut findings);
+    retry_policy(start, &mut findings);
+    attachments(start, &mut findings);
+    advice(start, &mut findings);
+    findings
+}
+
+fn at(field: &str) -> Vec<Step> {
+    vec![field.into()]
+}
+
+fn required(start: &StartFields, findings: &mut Vec<Finding>) {
+    let fields = [
+        ("type", start.workflow_type.is_none(), "BillCustomer"),
+        ("taskQueue", start.task_queue.is_none(), "billing"),
+    ];
+    for (name, missing, example) in fields {
+        if missing {
+            findings.push(
+                Finding::new(
+                    Code::MissingKey,
+                    Vec::new(),
+                    format!("this start has no `{name}`"),
+                )
+                .with_help(format!("add `{name}: {example}` here or to `defaults`")),
+            );
+        }
+    }
+}
+
+fn names(start: &StartFields, findings: &mut Vec<Finding>) {
+    let fields = [
+        ("workflowId", &start.workflow_id),
+        ("type", &start.workflow_type),
+        ("taskQueue", &start.task_queue),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value
+            && value.len() > MAX_ID_BYTES
+        {
+            findings.push(Finding::new(
+                Code::OutOfRange,
+                at(name),
+                format!(
+                    "`{name}` has {} bytes, and the service takes at most {MAX_ID_BYTES}",
+                    value.len()
+                ),
+            ));
+        }
+    }
+    if let Some(queue) = &start.task_queue
+        && (queue.starts_with("/_sys/") || queue == "temporal-sys-per-ns-tq")
+    {
+        findings.push(
+            Finding::new(
+                Code::ReservedName,
+                at("taskQueue"),
+                format!("the Task Queue `{queue}` is Temporal's own"),
+            )
+            .with_help("write the Task Queue that your Worker polls"),
+        );
+    }
+}
+
+fn policies(start: &StartFields, findings: &mut Vec<Finding>) {
+    match (start.id_reuse_policy, start.id_conflict_policy) {
+        (Some(IdReusePolicy::RejectDuplicate), Some(IdConflictPolicy::TerminateExisting)) => {
+            findings.push(
+                Finding::new(
+                    Code::ConflictingPolicies,
+                    at("idConflictPolicy"),
+                    "the service refuses `TerminateExisting` together with `idReusePolicy: RejectDuplicate`",
+                )
+                .with_help("to replace a running Workflow, use `idReusePolicy: AllowDuplicate`"),
+            );
+        }
+        (Some(IdReusePolicy::TerminateIfRunning), Some(_)) => findings.push(
+            Finding::new(
+                Code::ConflictingPolicies,
+                at("idConflictPolicy"),
+                "the service refuses any `idConflictPolicy` beside `idReusePolicy: TerminateIfRunning`",
+            )
+            .with_help("write `idReusePolicy: AllowDuplicate` and `idConflictPolicy: TerminateExisting`"),
+        ),
+        _ => {}
+    }
+}
+
+fn combinations(start: &StartFields, findings: &mut Vec<Finding>) {
+    if start.cron_schedule.is_some() && start.start_delay.is_some() {
+        findings.push(
+            Finding::new(
+                Code::ConflictingFields,
+                at("startDelay"),
+                "the service refuses `startDelay` together with `cronSchedule`",
+            )
+            .with_help("remove one of the two"),
+        );
+    }
+    if let Some(on_conflict) = &start.on_conflict {
+        if start.id_conflict_policy != Some(IdConflictPolicy::UseExisting) {
+            findings.push(
+                Finding::new(
+                    Code::ConflictingFields,
+                    at("onConflict"),
+                    "`onConflict` has an effect only with `idConflictPolicy: UseExisting`",
+                )
+                .at_key()
+                .with_help("add `idConflictPolicy: UseExisting`, or remove `onConflict`"),
+            );
+        }
+        if on_conflict.attach_completion_callbacks && !on_conflict.attach_request_id {
+            findings.push(
+                Finding::new(
+                    Code::ConflictingFields,
+                    vec!["onConflict".into(), "attachCompletionCallbacks".into()],
+                    "the service attaches callbacks only together with the request ID",
+                )
+                .with_help("add `attachRequestId: true`"),
+            );
+        }
+    }
+}
+
+/// Every duration of a start with its path.
+fn all_durations(start: &StartFields) -> Vec<(Vec<Step>, &DurationText)> {
+    let retry = start.retry_policy.as_ref();
+    let fields = [
+        (at("executionTimeout"), start.execution_timeout.as_ref()),
+        (at("runTimeout"), start.run_timeout.as_ref()),
+        (at("taskTimeout"), start.task_timeout.as_ref()),
+        (at("startDelay"), start.start_delay.as_ref()),
+        (
+            vec!["retryPolicy".into(), "initialInterval".into()],
+            retry.and_then(|retry| retry.initial_interval.as_ref()),
+        ),
+        (
+            vec!["retryPolicy".into(), "maximumInterval".into()],
+            retry.and_then(|retry| retry.maximum_interval.as_ref()),
+        ),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(path, text)| text.map(|text| (path, text)))
+        .collect()
+}
+
+fn durations(start: &StartFields, findings: &mut Vec<Finding>) {
+    for (path, DurationText(text)) in all_durations(start) {
+        if duration::parse(text).is_err() {
+            let name = super::shape::name_of(&path);
+            findings.push(invalid_duration(path, &name, text));
+        }
+    }
+}
+
+/// Source: temporal `common/util.go` `EnsureDefaults`/`ValidateRetryPolicy`.
+fn retry_policy(start: &StartFields, findings: &mut Vec<Finding>) {
+    let Some(retry) = &start.retry_policy else {
+        return;
+    };
+    if retry.maximum_attempts == Some(1) {
+        return;
+    }
+    let parsed =
+        |text: &Option<DurationText>| text.as_ref().and_then(|text| duration::parse(&text.0).ok());
+    let initial = parsed(&retry.initial_interval).filter(|initial| !initial.is_zero());
+    let initial = initial.unwrap_or(Duration::from_secs(1));
+    if let Some(maximum) = parsed(&retry.maximum_interval)
+        && !maximum.is_zero()
+        && maximum < initial
+    {
+        let initial = duration::format(initial);
+        findings.push(
+            Finding::new(
+                Code::InvalidRetryPolicy,
+                vec!["retryPolicy".into(), "maximumInterval".into()],
+                format!("`maximumInterval` is shorter than `initialInterval` ({initial})"),
+            )
+            .with_help("make it at least as long, or leave it out"),
+        );
+    }
+    const TIMEOUTS: [&str; 4] = [
+        "StartToClose",
+        "ScheduleToStart",
+        "ScheduleToClose",
+        "Heartbeat",
+    ];
+    for (index, error_type) in retry.non_retryable_error_types.iter().flatten().enumerate() {
+        if let Some(timeout) = error_type.strip_prefix("TemporalTimeout:")
+            && !TIMEOUTS.contains(&timeout)
+        {
+            findings.push(
+                Finding::new(
+                    Code::InvalidRetryPolicy,
+                    vec![
+                        "retryPolicy".into(),
+                        "nonRetryableErrorTypes".into(),
+                        index.into(),
+                    ],
+                    format!("`{timeout}` is not a kind of timeout"),
+                )
+                .with_help(format!(
+                    "after `TemporalTimeout:` comes one of {}",
+                    TIMEOUTS.join(", ")
+                )),
+            );
+        }
+    }
+}
+
+fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
+    if let Some(key) = start
+        .priority
+        .as_ref()
+        .and_then(|priority| priority.fairness_key.as_ref())
+        && key.len() > MAX_FAIRNESS_KEY_BYTES
+    {
+        findings.push(Finding::new(
+            Code::OutOfRange,
+            vec!["priority".into(), "fairnessKey".into()],
+            format!(
+                "`fairnessKey` has {} bytes, and the service takes at most {MAX_FAIRNESS_KEY_BYTES}",
+                key.len()
+            ),
+        ));
+    }
+    for (index, callback) in start.completion_callbacks.iter().flatten().enumerate() {
+        let path = |key: &str| vec!["completionCallbacks".into(), index.into(), key.into()];
+        if !callback.url.starts_with("http://") && !callback.url.starts_with("https://") {
+            findings.push(
+                Finding::new(Code::InvalidFormat, path("url"), "`url` is not an HTTP URL")
+                    .with_help("write for example `https://example.com/done`"),
+            );
+        }
+        let bytes: usize = callback
+            .headers
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        if bytes > MAX_CALLBACK_HEADER_BYTES {
+            findings.push(Finding::new(
+                Code::OutOfRange,
+                path("headers"),
+                format!("`headers` has {bytes} bytes, and the service takes at most {MAX_CALLBACK_HEADER_BYTES}"),
+            ));
+        }
+    }
+}
+
+fn advice(start: &StartFields, findings: &mut Vec<Finding>) {
+    let fails_existing = start.fail_existing == Some(true);
+    if start.id_conflict_policy == Some(IdConflictPolicy::Fail) && !fails_existing {
+        findings.push(
+            Finding::new(
+                Code::Advice,
+                at("idConflictPolicy"),
+                "a running Workflow with this ID makes this start `existing`, which counts as success",
+            )
+            .with_help("add `failExisting: true` to make it fail"),
+        );
+    }
+    let texts = [
+        ("staticSummary", &start.static_summary, SHOWN_SUMMARY_BYTES),
+        ("staticDetails", &start.static_details, SHOWN_DETAILS_BYTES),
+    ];
+    for (name, text, shown) in texts {
+        if let Some(text) = text
+            && text.len() > shown
+        {
+            findings.push(Finding::new(
+                Code::Advice,
+                at(name),
+                format!(
+                    "`{name}` has {} bytes, and the Web UI may cut it after {shown}",
+                    text.len()
+                ),
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::document::RetryPolicyFields;
+
+    fn start() -> StartFields {
+        StartFields {
+            workflow_type: Some("T".to_owned()),
+            task_queue: Some("q".to_owned()),
+            ..StartFields::default()
+        }
+    }
+
+    fn codes(start: &StartFields) -> Vec<Code> {
+        check(start)
+            .into_iter()
+            .map(|finding| finding.code)
+            .collect()
+    }
+
+    #[test]
+    fn exactly_the_policy_pairs_that_the_service_always_refuses_are_findings() {
+        for reuse in IdReusePolicy::ALL.iter().copied().map(Some).chain([None]) {
+            for conflict in IdConflictPolicy::ALL
+                .iter()
+                .copied()
+                .map(Some)
+                .chain([None])
+            {
+                let start = StartFields {
+                    id_reuse_policy: reuse,
+                    id_conflict_policy: conflict,
+                    ..start()
+                };
+                let refused = (reuse == Some(IdReusePolicy::RejectDuplicate)
+                    && conflict == Some(IdConflictPolicy::TerminateExisting))
+                    || (reuse == Some(IdReusePolicy::TerminateIfRunning) && conflict.is_some());
+                let found = codes(&start).contains(&Code::ConflictingPolicies);
+                assert_eq!(found, refused, "{reuse:?} {conflict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_retry_policy_of_one_attempt_is_not_looked_at() {
+        let retry = |attempts| RetryPolicyFields {
+            initial_interval: Some(DurationText("10s".to_owned())),
+            backoff_coefficient: None,
+            maximum_interval: Some(DurationText("1s".to_owned())),
+            maximum_attempts: attempts,
+            non_retryable_error_types: None,
+        };
+        let once = StartFields {
+            retry_policy: Some(retry(Some(1))),
+            ..start()
+        };
+        let often = StartFields {
+            retry_policy: Some(retry(None)),
+            ..start()
+        };
+        assert_eq!(codes(&once), []);
+        assert_eq!(codes(&often), [Code::InvalidRetryPolicy]);
+    }
+}

@@ -1,0 +1,147 @@
+//! Stage 1: text in, checked documents out; all findings at once; synchronous, no network.
+
+pub mod check;
+mod deserializer;
+pub mod diagnostic;
+pub mod document;
+pub mod duration;
+pub mod fields;
+pub mod finding;
+mod instance;
+pub mod locate;
+pub mod node;
+pub mod reader;
+mod scalar;
+pub mod schema;
+mod shape;
+pub mod source;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use deserializer::Mismatch;
+
+use diagnostic::Diagnostic;
+use fields::Fields;
+use node::Node;
+use source::Source;
+
+/// One document of kind `Starts` that passed every check of its text.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    source: Arc<Source>,
+    name: String,
+    root: Node,
+}
+
+impl Manifest {
+    /// The file it stands in.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The entries of `starts`.
+    pub fn entries(&self) -> &[Node] {
+        self.root.get("starts").map_or(&[], Node::items)
+    }
+
+    /// An entry's fields over the defaults.
+    pub fn fields<'m>(&'m self, entry: &'m Node) -> Fields<'m> {
+        Fields::new(self.root.get("defaults"), entry)
+    }
+}
+
+/// Everything that was read from the paths of one command.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The files, in the order they were read.
+    pub sources: Vec<Arc<Source>>,
+    /// The documents that have no errors of their own, in the order of the files.
+    pub manifests: Vec<Manifest>,
+    /// Everything that is wrong or worth a hint.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks every manifest that `paths` name.
+pub fn load(paths: &[PathBuf]) -> Loaded {
+    let (sources, diagnostics) = source::read_sources(paths);
+    let mut loaded = Loaded {
+        sources: sources.clone(),
+        manifests: Vec::new(),
+        diagnostics,
+    };
+    for source in &sources {
+        let Loaded {
+            manifests,
+            diagnostics,
+            ..
+        } = load_source(source);
+        loaded.manifests.extend(manifests);
+        loaded.diagnostics.extend(diagnostics);
+    }
+    loaded
+}
+
+/// Reads and checks every document of one source.
+pub fn load_source(source: &Arc<Source>) -> Loaded {
+    let mut loaded = Loaded {
+        sources: vec![Arc::clone(source)],
+        ..Loaded::default()
+    };
+    let documents = reader::read(source, &mut loaded.diagnostics);
+    // A key that was dropped as a duplicate or a value that could not be read would only show as
+    // a second problem that is none.
+    let readable = loaded.diagnostics.is_empty();
+    for root in documents {
+        let findings = shape::check(&root);
+        let sound = findings.is_empty();
+        loaded.diagnostics.extend(
+            findings
+                .into_iter()
+                .map(|finding| finding.locate(source, &root)),
+        );
+        if sound {
+            let name = root
+                .get("metadata")
+                .and_then(|metadata| metadata.get("name"))
+                .and_then(Node::as_str);
+            let name = name.unwrap_or_default().to_owned();
+            let manifest = Manifest {
+                source: Arc::clone(source),
+                name,
+                root,
+            };
+            check_meaning(&manifest, &mut loaded.diagnostics);
+            if readable {
+                loaded.manifests.push(manifest);
+            }
+        }
+    }
+    loaded
+}
+
+fn check_meaning(manifest: &Manifest, diagnostics: &mut Vec<Diagnostic>) {
+    for entry in manifest.entries() {
+        let fields = manifest.fields(entry);
+        let start = match fields.read() {
+            Ok(start) => start,
+            Err(mismatch) => {
+                let problem = Diagnostic::new(diagnostic::Code::WrongType, mismatch.to_string());
+                diagnostics.push(problem.at(&manifest.source, entry.span));
+                continue;
+            }
+        };
+        for finding in check::check(&start) {
+            let span = fields.locate(&finding.path, finding.target);
+            let mut diagnostic =
+                Diagnostic::new(finding.code, finding.message).at(&manifest.source, span);
+            diagnostic.help = finding.help;
+            diagnostics.push(diagnostic);
+        }
+    }
+}

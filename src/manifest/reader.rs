@@ -1,0 +1,575 @@
+//! YAML text in, node trees out: one per document, with every problem of the text on the way.
+//!
+//! Built on saphyr-parser's events, because serde_yaml loses what a manifest needs: tags, spans,
+//! duplicate keys, exact integers and NaN. Time and memory are bounded whatever the text holds.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+
+use super::diagnostic::{Code, Diagnostic};
+use super::node::{Key, Node, Value};
+use super::scalar::{self, ScalarProblem};
+use super::source::{Source, Span};
+
+/// Deepest nesting of lists and maps. The SDKs' own JSON readers stop between 128 and 10,000.
+pub const MAX_DEPTH: usize = 128;
+
+/// Most nodes that all aliases of one file may add, beside 100 for each node that is written out.
+/// An alias bomb passes this at once; no manifest made for people comes near.
+const FREE_ALIAS_NODES: usize = 1_000_000;
+
+/// Most problems collected in one file. Past it the rest of the file is not read.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// Reads every document of `source`. Documents with problems are returned as far as they could
+/// be read, so that later checks can report on the rest of them.
+pub fn read(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<Node> {
+    let mut reader = Reader::new(source);
+    let outcome = reader.run();
+    let mut own = reader.problems;
+    if let Err(error) = outcome {
+        own.push(error);
+    }
+    if reader.documents.is_empty() && own.is_empty() {
+        own.push(
+            Diagnostic::new(
+                Code::EmptyFile,
+                format!("`{}` holds no manifest", source.name()),
+            )
+            .with_help("`temporal-manifest init` prints one to start from"),
+        );
+    }
+    problems.append(&mut own);
+    reader.documents
+}
+
+/// A collection that is not complete yet.
+struct Frame {
+    anchor: usize,
+    start: u32,
+    end: u32,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map(MapContent),
+}
+
+struct MapContent {
+    entries: Vec<(Key, Node)>,
+    /// The key whose value comes next.
+    pending: Pending,
+    /// Keys taken from `<<`, which written keys override.
+    merged: Vec<(Key, Node)>,
+    merge_seen: bool,
+    /// Keys of a large map; small maps are searched in place.
+    index: Option<HashSet<Box<str>>>,
+}
+
+enum Pending {
+    Key,
+    Value(Key),
+    /// A value that belongs to no usable key: read and dropped.
+    Dropped,
+    Merge(Span),
+}
+
+/// Map size from which keys are looked up by hash.
+const INDEXED_FROM: usize = 16;
+
+struct Reader<'s> {
+    source: &'s Arc<Source>,
+    parser: Parser<'s, saphyr_parser::StrInput<'s>>,
+    cursor: Cursor<'s>,
+    stack: Vec<Frame>,
+    anchors: HashMap<usize, (Rc<Node>, usize)>,
+    written_nodes: usize,
+    alias_nodes: usize,
+    documents: Vec<Node>,
+    problems: Vec<Diagnostic>,
+}
+
+impl<'s> Reader<'s> {
+    fn new(source: &'s Arc<Source>) -> Self {
+        Reader {
+            source,
+            parser: Parser::new_from_str(source.text()),
+            cursor: Cursor::new(source.text()),
+            stack: Vec::new(),
+            anchors: HashMap::new(),
+            written_nodes: 0,
+            alias_nodes: 0,
+            documents: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Diagnostic> {
+        while let Some(next) = self.parser.next_event() {
+            let (event, span) = next.map_err(|error| self.syntax(&error))?;
+            let start = self.cursor.byte_at(span.start);
+            let end = self.cursor.byte_at(span.end).max(start);
+            match event {
+                Event::Alias(anchor) => self.alias(anchor, Span { start, end })?,
+                Event::Scalar(text, style, anchor, tag) => {
+                    let span = trim(self.source.text(), Span { start, end });
+                    self.scalar(&text, style, anchor, tag.as_deref(), span)?;
+                }
+                Event::SequenceStart(anchor, tag) => {
+                    self.collection_tag(tag.as_deref(), "seq", Span { start, end });
+                    self.open(anchor, start, end, Content::List(Vec::new()))?;
+                }
+                Event::MappingStart(anchor, tag) => {
+                    self.collection_tag(tag.as_deref(), "map", Span { start, end });
+                    let map = MapContent {
+                        entries: Vec::new(),
+                        pending: Pending::Key,
+                        merged: Vec::new(),
+                        merge_seen: false,
+                        index: None,
+                    };
+                    self.open(anchor, start, end, Content::Map(map))?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close(end)?,
+                Event::DocumentEnd => self.anchors.clear(),
+                _ => {}
+            }
+            if self.problems.len() > MAX_PROBLEMS {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn syntax(&mut self, error: &ScanError) -> Diagnostic {
+        let at = self.cursor.byte_at(*error.marker());
+        let tab = self.source.text()[..at as usize]
+            .rsplit('\n')
+            .next()
+            .is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+            || self.source.text()[at as usize..].starts_with('\t');
+        let deep = error.info().contains("recursion limit");
+        let (code, message) = if deep {
+            (
+                Code::TooDeep,
+                "lists and maps are nested too deeply".to_owned(),
+            )
+        } else {
+            (Code::Syntax, format!("this is not YAML: {}", error.info()))
+        };
+        let problem = Diagnostic::new(code, message).at(self.source, self.char_span(at));
+        if tab {
+            problem.with_help("YAML is indented with spaces, not tabs")
+        } else if deep {
+            problem.with_help(format!("at most {MAX_DEPTH} levels are read"))
+        } else {
+            problem
+        }
+    }
+
+    /// The one character at `at`.
+    fn char_span(&self, at: u32) -> Span {
+        let width = self.source.text()[at as usize..]
+            .chars()
+            .next()
+            .map_or(0, char::len_utf8);
+        Span {
+            start: at,
+            end: at + width as u32,
+        }
+    }
+
+    fn problem(&mut self, problem: ScalarProblem, span: Span) {
+        let diagnostic = Diagnostic::new(problem.code, problem.message).with_help(problem.help);
+        self.problems.push(diagnostic.at(self.source, span));
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        self.written_nodes += 1;
+        let plain = style == ScalarStyle::Plain;
+        if let Some(Frame {
+            content: Content::Map(map),
+            ..
+        }) = self.stack.last_mut()
+            && matches!(map.pending, Pending::Key)
+            && plain
+            && tag.is_none()
+            && text == "<<"
+        {
+            let again = std::mem::replace(&mut map.merge_seen, true);
+            map.pending = Pending::Merge(span);
+            if again {
+                self.duplicate("<<", span, None);
+            }
+            return Ok(());
+        }
+        let resolved = match tag {
+            None if plain => scalar::resolve_plain(text),
+            None => Ok(Value::String(text.into())),
+            Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => {
+                Ok(Value::String(text.into()))
+            }
+            Some(tag) if tag.is_yaml_core_schema() => {
+                match scalar::resolve_tagged(&tag.suffix, text) {
+                    Some(resolved) => resolved,
+                    None => {
+                        self.unsupported_tag(tag, span);
+                        Ok(Value::String(text.into()))
+                    }
+                }
+            }
+            Some(tag) => {
+                self.unsupported_tag(tag, span);
+                Ok(Value::String(text.into()))
+            }
+        };
+        let value = match resolved {
+            Ok(value) => value,
+            Err(problem) => {
+                self.problem(problem, span);
+                Value::Null
+            }
+        };
+        self.complete(Node { value, span }, anchor, 1)
+    }
+
+    fn unsupported_tag(&mut self, tag: &Tag, span: Span) {
+        let shown = if tag.is_yaml_core_schema() {
+            format!("!!{}", tag.suffix)
+        } else {
+            tag.to_string()
+        };
+        let problem = Diagnostic::new(Code::UnsupportedTag, format!("the tag `{shown}` has no meaning here"))
+            .with_help("only YAML's core tags are known: !!str !!int !!float !!bool !!null !!binary !!seq !!map");
+        self.problems.push(problem.at(self.source, span));
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
+        if let Some(tag) = tag {
+            let non_specific = tag.handle == "!" && tag.suffix.is_empty();
+            if !non_specific && !(tag.is_yaml_core_schema() && tag.suffix == own) {
+                self.unsupported_tag(tag, span);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        anchor: usize,
+        start: u32,
+        end: u32,
+        content: Content,
+    ) -> Result<(), Diagnostic> {
+        self.written_nodes += 1;
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(Diagnostic::new(
+                Code::TooDeep,
+                format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
+            )
+            .at(self.source, self.char_span(start)));
+        }
+        self.stack.push(Frame {
+            anchor,
+            start,
+            end,
+            content,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, end: u32) -> Result<(), Diagnostic> {
+        let frame = self
+            .stack
+            .pop()
+            .expect("the parser closes only what it opened");
+        let (value, last) = match frame.content {
+            Content::List(items) => {
+                let last = items.last().map(|item| item.span.end);
+                (Value::List(items.into()), last)
+            }
+            Content::Map(mut map) => {
+                let merged = std::mem::take(&mut map.merged);
+                for (key, value) in merged {
+                    if !map.contains(&key.text) {
+                        map.push(key, value);
+                    }
+                }
+                let last = map.entries.last().map(|(_, value)| value.span.end);
+                (Value::Map(map.entries.into()), last)
+            }
+        };
+        // A block collection has no closing mark; its end event stands at the next token.
+        let flow = self.source.text()[frame.start as usize..].starts_with(['[', '{']);
+        let end = if flow { end } else { last.unwrap_or(frame.end) };
+        let span = first_line(
+            self.source.text(),
+            Span {
+                start: frame.start,
+                end: end.max(frame.start),
+            },
+        );
+        self.complete(Node { value, span }, frame.anchor, 1)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
+        let Some((node, size)) = self.anchors.get(&anchor) else {
+            return Err(Diagnostic::new(
+                Code::AliasExpansion,
+                "this alias is inside of what it stands for",
+            )
+            .at(self.source, span));
+        };
+        let (node, size) = (Rc::clone(node), *size);
+        self.alias_nodes = self.alias_nodes.saturating_add(size);
+        if self.alias_nodes > FREE_ALIAS_NODES + 100 * self.written_nodes {
+            return Err(Diagnostic::new(
+                Code::AliasExpansion,
+                format!(
+                    "the aliases of this file expand to more than {} values",
+                    FREE_ALIAS_NODES
+                ),
+            )
+            .with_help("write the values out, or generate the starts from rows")
+            .at(self.source, span));
+        }
+        let deep = self.stack.len() + depth(&node) > MAX_DEPTH;
+        if deep {
+            return Err(Diagnostic::new(
+                Code::TooDeep,
+                format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
+            )
+            .at(self.source, span));
+        }
+        self.complete(Node::clone(&node), 0, size)
+    }
+
+    /// Hands a finished node to whatever it belongs to.
+    fn complete(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
+        if anchor > 0 {
+            let size = if size > 1 { size } else { count(&node) };
+            self.anchors.insert(anchor, (Rc::new(node.clone()), size));
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            if !node.is_null() {
+                self.documents.push(node);
+            }
+            return Ok(());
+        };
+        let map = match &mut frame.content {
+            Content::List(items) => {
+                items.push(node);
+                return Ok(());
+            }
+            Content::Map(map) => map,
+        };
+        match std::mem::replace(&mut map.pending, Pending::Key) {
+            Pending::Key => match node.value {
+                Value::String(text) => {
+                    map.pending = Pending::Value(Key {
+                        text,
+                        span: node.span,
+                    })
+                }
+                _ => {
+                    map.pending = Pending::Dropped;
+                    let kind = node.kind();
+                    let written = self.source.text()
+                        [node.span.start as usize..node.span.end as usize]
+                        .to_owned();
+                    let problem = Diagnostic::new(
+                        Code::NonStringKey,
+                        format!("a key must be a string, and this is {kind}"),
+                    )
+                    .with_help(format!("quote it: `\"{}\"`", scalar::shorten(&written)));
+                    self.problems.push(problem.at(self.source, node.span));
+                }
+            },
+            Pending::Dropped => {}
+            Pending::Value(key) => {
+                if map.contains(&key.text) {
+                    let first = map.entries.iter().find(|(other, _)| other.text == key.text);
+                    let first = first.map(|(other, _)| other.span);
+                    self.duplicate(&key.text, key.span, first);
+                } else {
+                    map.push(key, node);
+                }
+            }
+            Pending::Merge(span) => self.merge(node, span),
+        }
+        Ok(())
+    }
+
+    fn duplicate(&mut self, key: &str, span: Span, first: Option<Span>) {
+        let mut problem = Diagnostic::new(
+            Code::DuplicateKey,
+            format!("the key `{key}` is given twice"),
+        )
+        .with_help("remove one of the two")
+        .at(self.source, span);
+        if let Some(first) = first {
+            let place = super::diagnostic::Place {
+                source: Arc::clone(self.source),
+                span: first,
+            };
+            problem.related.push(("first given here".to_owned(), place));
+        }
+        self.problems.push(problem);
+    }
+
+    fn merge(&mut self, node: Node, span: Span) {
+        let sources = match node.value {
+            Value::Map(_) => vec![node],
+            Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
+                items.into_vec()
+            }
+            _ => {
+                let problem = Diagnostic::new(
+                    Code::InvalidMerge,
+                    format!(
+                        "`<<` merges a map or a list of maps, and this is {}",
+                        node.kind()
+                    ),
+                )
+                .with_help("quote the key to mean it literally: `\"<<\"`");
+                self.problems.push(problem.at(self.source, span));
+                return;
+            }
+        };
+        let Some(Frame {
+            content: Content::Map(map),
+            ..
+        }) = self.stack.last_mut()
+        else {
+            return;
+        };
+        let mut known: HashSet<Box<str>> = HashSet::new();
+        for source in sources {
+            let Value::Map(entries) = source.value else {
+                continue;
+            };
+            for (key, value) in entries {
+                // Of several maps in a list the earlier one wins.
+                if known.insert(key.text.clone()) {
+                    map.merged.push((key, value));
+                }
+            }
+        }
+    }
+}
+
+impl MapContent {
+    fn contains(&self, key: &str) -> bool {
+        match &self.index {
+            Some(index) => index.contains(key),
+            None => self.entries.iter().any(|(other, _)| &*other.text == key),
+        }
+    }
+
+    fn push(&mut self, key: Key, value: Node) {
+        if let Some(index) = &mut self.index {
+            index.insert(key.text.clone());
+        }
+        self.entries.push((key, value));
+        if self.index.is_none() && self.entries.len() > INDEXED_FROM {
+            self.index = Some(
+                self.entries
+                    .iter()
+                    .map(|(key, _)| key.text.clone())
+                    .collect(),
+            );
+        }
+    }
+}
+
+fn count(node: &Node) -> usize {
+    let items = node.items().iter().map(count).sum::<usize>();
+    1 + items
+        + node
+            .entries()
+            .iter()
+            .map(|(_, value)| 1 + count(value))
+            .sum::<usize>()
+}
+
+fn depth(node: &Node) -> usize {
+    let items = node.items().iter().map(depth).max();
+    let entries = node.entries().iter().map(|(_, value)| depth(value)).max();
+    match &node.value {
+        Value::List(_) => 1 + items.unwrap_or(0),
+        Value::Map(_) => 1 + entries.unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn trim(text: &str, span: Span) -> Span {
+    let trimmed = text[span.start as usize..span.end as usize].trim_end();
+    Span {
+        start: span.start,
+        end: span.start + trimmed.len() as u32,
+    }
+}
+
+fn first_line(text: &str, span: Span) -> Span {
+    let whole = &text[span.start as usize..span.end as usize];
+    let line = whole.split(['\n', '\r']).next().unwrap_or("").trim_end();
+    Span {
+        start: span.start,
+        end: span.start + line.len() as u32,
+    }
+}
+
+/// Turns the parser's character counts into byte offsets. Events come nearly in order, so one
+/// walk over the text serves all of them.
+struct Cursor<'s> {
+    text: &'s str,
+    chars: usize,
+    bytes: usize,
+    ascii: bool,
+}
+
+impl<'s> Cursor<'s> {
+    fn new(text: &'s str) -> Self {
+        Cursor {
+            text,
+            chars: 0,
+            bytes: 0,
+            ascii: text.is_ascii(),
+        }
+    }
+
+    fn byte_at(&mut self, marker: Marker) -> u32 {
+        let index = marker.index();
+        if self.ascii {
+            return index.min(self.text.len()) as u32;
+        }
+        while self.chars > index {
+            self.chars -= 1;
+            self.bytes = self.text[..self.bytes]
+                .char_indices()
+                .next_back()
+                .map_or(0, |(at, _)| at);
+        }
+        if index > self.chars {
+            let rest = &self.text[self.bytes..];
+            match rest.char_indices().nth(index - self.chars) {
+                Some((at, _)) => {
+                    self.bytes += at;
+                    self.chars = index;
+                }
+                None => return self.text.len() as u32,
+            }
+        }
+        self.bytes as u32
+    }
+}

@@ -1,0 +1,138 @@
+//! The manifest's JSON Schema: generated from the document types, committed, embedded.
+
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::document::{Document, StartFields};
+use super::instance::Tree;
+
+/// The committed `schemas/manifest.schema.json`, which `temporal-manifest schema` prints and which
+/// every manifest is validated against.
+pub const TEXT: &str = include_str!("../../schemas/manifest.schema.json");
+
+/// Generates the schema from the document types. A test keeps the committed file equal to it.
+pub fn generate() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12();
+    settings
+        .into_generator()
+        .into_root_schema_for::<Document>()
+        .to_value()
+}
+
+/// Fields that a start has and `defaults` has not.
+pub(super) const NOT_DEFAULTS: [&str; 2] = ["name", "workflowId"];
+
+/// The schema of `defaults`: a start's without what is a single start's own.
+pub(super) fn defaults(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = StartFields::json_schema(generator);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for name in NOT_DEFAULTS {
+            properties.shift_remove(name);
+        }
+    }
+    schema.insert("type".to_owned(), json!(["object", "null"]));
+    schema.remove("title");
+    schema.remove("description");
+    schema
+}
+
+/// The committed schema, parsed.
+pub(super) fn value() -> &'static Value {
+    static VALUE: OnceLock<Value> = OnceLock::new();
+    VALUE.get_or_init(|| serde_json::from_str(TEXT).expect("the committed schema is JSON"))
+}
+
+/// The compiled schema.
+pub(super) fn validator() -> &'static Validator<Tree> {
+    static VALIDATOR: OnceLock<Validator<Tree>> = OnceLock::new();
+    VALIDATOR.get_or_init(|| {
+        jsonschema::options_for::<Tree>()
+            .build(value())
+            .expect("the committed schema compiles")
+    })
+}
+
+/// The part of the schema that describes the value at `path`.
+pub(super) fn at(path: &[super::locate::Step]) -> Option<&'static Value> {
+    use super::locate::Step;
+    let root = value();
+    let mut schema = root;
+    for step in path {
+        schema = resolve(
+            root,
+            match step {
+                Step::Key(key) => schema.get("properties")?.get(key)?,
+                Step::Index(_) => schema.get("items")?,
+            },
+        )?;
+    }
+    Some(schema)
+}
+
+fn resolve<'v>(root: &'v Value, schema: &'v Value) -> Option<&'v Value> {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => root.pointer(reference.strip_prefix('#')?),
+        None => Some(schema),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Visits every property of every object in the schema.
+    fn properties<'v>(schema: &'v Value, path: &str, found: &mut Vec<(String, &'v Value)>) {
+        for keyword in ["properties", "$defs"] {
+            for (name, property) in schema
+                .get(keyword)
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+            {
+                let path = format!("{path}/{name}");
+                if keyword == "properties" {
+                    found.push((path.clone(), property));
+                }
+                properties(property, &path, found);
+            }
+        }
+        if let Some(items) = schema.get("items") {
+            properties(items, &format!("{path}/items"), found);
+        }
+    }
+
+    #[test]
+    fn every_property_helps_an_editor() {
+        let schema = generate();
+        let mut found = Vec::new();
+        properties(&schema, "", &mut found);
+        assert!(found.len() > 50, "only {} properties", found.len());
+        for (path, property) in found {
+            for keyword in ["title", "description", "examples"] {
+                assert!(property.get(keyword).is_some(), "{path} has no {keyword}");
+            }
+        }
+    }
+
+    #[test]
+    fn examples_are_valid() {
+        let schema = generate();
+        let mut found = Vec::new();
+        properties(&schema, "", &mut found);
+        for (path, property) in found {
+            let mut property = property.clone();
+            property["$defs"] = schema["$defs"].clone();
+            let validator =
+                jsonschema::validator_for(&property).expect("a property's schema compiles");
+            for example in property["examples"]
+                .as_array()
+                .expect("examples are a list")
+            {
+                assert!(validator.is_valid(example), "{path}: {example}");
+            }
+        }
+    }
+}

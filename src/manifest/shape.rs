@@ -1,0 +1,442 @@
+//! Holds a document against the JSON Schema and says in a person's words where it differs.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::paths::LocationSegment;
+use jsonschema::{JsonType, ValidationError};
+use serde_json::Value as JsonValue;
+
+use super::diagnostic::{Code, nearest};
+use super::document::{ApiVersion, Kind};
+use super::duration;
+use super::finding::Finding;
+use super::instance::TreeNode;
+use super::locate::Step;
+use super::node::{Node, Value};
+use super::schema;
+
+/// What people write for a field of a start, and what it is called here. Flags of the `temporal`
+/// CLI and field names of the API.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("argument", "args"),
+    ("arguments", "args"),
+    ("id", "workflowId"),
+    ("input", "args"),
+    ("inputs", "args"),
+    (
+        "inputFile",
+        "args: [{$payload: {encoding: json/plain, file: ...}}]",
+    ),
+    ("cron", "cronSchedule"),
+    ("callbacks", "completionCallbacks"),
+    ("fairnessKey", "priority: {fairnessKey: ...}"),
+    ("fairnessWeight", "priority: {fairnessWeight: ...}"),
+    ("header", "headers"),
+    ("onConflictOptions", "onConflict"),
+    ("priorityKey", "priority: {key: ...}"),
+    ("queue", "taskQueue"),
+    (
+        "requestEagerExecution",
+        "nothing: it needs a Worker in this process",
+    ),
+    ("retry", "retryPolicy"),
+    ("searchAttribute", "searchAttributes"),
+    (
+        "signalName",
+        "nothing yet: signal-with-start is not supported",
+    ),
+    ("summary", "staticSummary"),
+    ("details", "staticDetails"),
+    ("timeout", "executionTimeout"),
+    ("workflow", "type"),
+    ("workflowExecutionTimeout", "executionTimeout"),
+    ("workflowIdConflictPolicy", "idConflictPolicy"),
+    ("workflowIdReusePolicy", "idReusePolicy"),
+    ("workflowRunTimeout", "runTimeout"),
+    ("workflowStartDelay", "startDelay"),
+    ("workflowTaskTimeout", "taskTimeout"),
+    ("workflowType", "type"),
+];
+
+/// Checks the shape of one document.
+pub(super) fn check(document: &Node) -> Vec<Finding> {
+    if let Some(foreign) = foreign(document) {
+        return vec![foreign];
+    }
+    let validator = schema::validator();
+    if validator.is_valid(TreeNode::Node(document)) {
+        return Vec::new();
+    }
+    let errors = validator.iter_errors(TreeNode::Node(document));
+    errors.flat_map(|error| explain(&error, document)).collect()
+}
+
+/// A document that is not ours at all gets one finding, not one for each of its keys.
+fn foreign(document: &Node) -> Option<Finding> {
+    let Value::Map(_) = document.value else {
+        return Some(
+            Finding::new(
+                Code::WrongType,
+                Vec::new(),
+                format!("a manifest is a map, and this is {}", document.kind()),
+            )
+            .with_help("`temporal-manifest init` prints a manifest to start from"),
+        );
+    };
+    let version = document.get("apiVersion")?.as_str()?;
+    let kind = document
+        .get("kind")
+        .and_then(Node::as_str)
+        .unwrap_or_default();
+    let ApiVersion::V1 = ApiVersion::V1;
+    if version != "temporal-manifest/v1" {
+        return Some(
+            Finding::new(
+                Code::UnknownValue,
+                vec!["apiVersion".into()],
+                format!("`{version}` is not an API version of temporal-manifest"),
+            )
+            .with_help("write `apiVersion: temporal-manifest/v1`"),
+        );
+    }
+    if document
+        .get("kind")
+        .is_some_and(|node| node.as_str().is_some())
+        && !Kind::ALL.iter().any(|known| known.as_str() == kind)
+    {
+        return Some(
+            Finding::new(
+                Code::UnknownValue,
+                vec!["kind".into()],
+                format!("`{kind}` is not a kind of temporal-manifest/v1"),
+            )
+            .with_help("write `kind: Starts`"),
+        );
+    }
+    None
+}
+
+fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
+    let path: Vec<Step> = error
+        .instance_path()
+        .segments()
+        .map(|segment| match segment {
+            LocationSegment::Property(name) => Step::Key(name.into_owned()),
+            LocationSegment::Index(index) => Step::Index(index),
+        })
+        .collect();
+    let name = name_of(&path);
+    let found = walk(document, &path);
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|key| unknown_key(&path, key))
+            .collect(),
+        ValidationErrorKind::Required { property } => {
+            let key = property.as_str().unwrap_or_default();
+            vec![missing_key(&path, key)]
+        }
+        ValidationErrorKind::Type { kind } => vec![wrong_type(path, &name, kind, found)],
+        ValidationErrorKind::Enum { options } => vec![unknown_value(path, &name, options, found)],
+        ValidationErrorKind::Constant { expected_value } => vec![
+            Finding::new(
+                Code::UnknownValue,
+                path,
+                format!("{name} can only be `{expected_value}`"),
+            )
+            .with_help("remove the key to leave it out"),
+        ],
+        ValidationErrorKind::Pattern { pattern } if pattern == duration::PATTERN => {
+            let text = found.and_then(Node::as_str).unwrap_or_default();
+            vec![invalid_duration(path, &name, text)]
+        }
+        ValidationErrorKind::Pattern { .. } => {
+            let text = found.and_then(Node::as_str).unwrap_or_default();
+            let shown = super::scalar::shorten(text);
+            let help = description(&path).unwrap_or_default();
+            vec![
+                Finding::new(
+                    Code::InvalidFormat,
+                    path,
+                    format!("{name} cannot be `{shown}`"),
+                )
+                .with_help(help),
+            ]
+        }
+        ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } => {
+            let options = keys_at(&path)
+                .map(|key| format!("`{key}`"))
+                .collect::<Vec<_>>();
+            vec![Finding::new(
+                Code::ConflictingFields,
+                path,
+                format!("{name} needs exactly one of {}", options.join(", ")),
+            )]
+        }
+        other => {
+            let message = limit(other).map_or_else(
+                || format!("{name}: {error}"),
+                |limit| format!("{name} {limit}"),
+            );
+            let finding = Finding::new(Code::OutOfRange, path.clone(), message);
+            vec![match description(&path) {
+                Some(description) => finding.with_help(description),
+                None => finding,
+            }]
+        }
+    }
+}
+
+fn limit(kind: &ValidationErrorKind) -> Option<String> {
+    Some(match kind {
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+        ValidationErrorKind::MinLength { limit } => {
+            format!("must have at least {limit} characters")
+        }
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::MinItems { limit: 1 } => "must not be empty".to_owned(),
+        ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
+        ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} items"),
+        _ => return None,
+    })
+}
+
+fn unknown_key(path: &[Step], key: &str) -> Finding {
+    let mut at = path.to_vec();
+    at.push(key.into());
+    let place = match path.last() {
+        Some(_) => format!("in {}", name_of(path)),
+        None => "at the top of a manifest".to_owned(),
+    };
+    let finding = Finding::new(
+        Code::UnknownKey,
+        at,
+        format!("there is no key `{key}` {place}"),
+    )
+    .at_key();
+    let known: Vec<&str> = keys_at(path).collect();
+    let is_start = known.contains(&"taskQueue");
+    if is_start && schema::NOT_DEFAULTS.contains(&key) {
+        return finding.with_help(format!(
+            "`{key}` is a single start's own and cannot be a default"
+        ));
+    }
+    let other_name = OTHER_NAMES
+        .iter()
+        .find(|(other, _)| is_start && same_word(other, key));
+    let help = match other_name {
+        Some((_, ours)) if ours.starts_with("nothing") => (*ours).to_owned(),
+        Some((_, ours)) => format!("did you mean `{ours}`?"),
+        None => match nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("possible keys: {}", list(known.iter().copied())),
+        },
+    };
+    finding.with_help(help)
+}
+
+fn missing_key(path: &[Step], key: &str) -> Finding {
+    let place = match path.last() {
+        Some(_) => format!("{} has no `{key}`", name_of(path)),
+        None => format!("the manifest has no `{key}`"),
+    };
+    let mut at = path.to_vec();
+    at.push(key.into());
+    let example = schema::at(&at).and_then(|schema| schema["examples"].get(0));
+    let finding = Finding::new(Code::MissingKey, path.to_vec(), place);
+    match example {
+        Some(example) => finding.with_help(format!("for example `{key}: {}`", flow(example))),
+        None => finding,
+    }
+}
+
+fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>) -> Finding {
+    let wanted: Vec<JsonType> = match kind {
+        TypeKind::Single(single) => vec![*single],
+        TypeKind::Multiple(set) => set.iter().filter(|kind| *kind != JsonType::Null).collect(),
+    };
+    let words: Vec<&str> = wanted.iter().map(|kind| kind_word(*kind)).collect();
+    let given = found.map_or("missing", Node::kind);
+    let help = match (wanted.first(), found.map(|node| &node.value)) {
+        (Some(JsonType::String), Some(Value::Number(_) | Value::Bool(_))) => {
+            let text = found.map(flow_node).unwrap_or_default();
+            Some(if schema::at(&path).is_some_and(is_duration) {
+                format!("write a unit: `{text}s`, `{text}m` or `{text}h`")
+            } else {
+                format!("quote it: `\"{text}\"`")
+            })
+        }
+        (Some(JsonType::Array), Some(value)) if !matches!(value, Value::Map(_)) => {
+            found.map(|node| format!("write a list: `[{}]`", flow_node(node)))
+        }
+        (Some(JsonType::Array), Some(_)) => {
+            Some("write a list: one `- ` in front of each item".to_owned())
+        }
+        (Some(JsonType::Boolean), Some(Value::String(_))) => {
+            Some("write `true` or `false`".to_owned())
+        }
+        _ => example(&path),
+    };
+    let finding = Finding::new(
+        Code::WrongType,
+        path,
+        format!("{name} must be {}, and this is {given}", words.join(" or ")),
+    );
+    match help {
+        Some(help) => finding.with_help(help),
+        None => finding,
+    }
+}
+
+fn unknown_value(
+    path: Vec<Step>,
+    name: &str,
+    options: &JsonValue,
+    found: Option<&Node>,
+) -> Finding {
+    let known: Vec<&str> = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(JsonValue::as_str)
+        .collect();
+    let Some(text) = found.and_then(Node::as_str) else {
+        let kind = found.map_or("missing", Node::kind);
+        return Finding::new(
+            Code::WrongType,
+            path,
+            format!("{name} must be a string, and this is {kind}"),
+        )
+        .with_help(format!("possible values: {}", list(known)));
+    };
+    let message = format!(
+        "`{}` is not a value of {name}",
+        super::scalar::shorten(text)
+    );
+    let folded: String = text
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .collect::<String>()
+        .to_lowercase();
+    // The API's names end in ours: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE.
+    let by_suffix = known
+        .iter()
+        .copied()
+        .filter(|known| folded.ends_with(&known.to_lowercase()));
+    let near = by_suffix
+        .max_by_key(|known| known.len())
+        .or_else(|| nearest(text, known.iter().copied()));
+    let help = match near {
+        Some(near) => format!(
+            "did you mean `{near}`? Possible values: {}",
+            list(known.iter().copied())
+        ),
+        None => format!("possible values: {}", list(known.iter().copied())),
+    };
+    Finding::new(Code::UnknownValue, path, message).with_help(help)
+}
+
+/// The finding for a text that is no duration.
+pub(super) fn invalid_duration(path: Vec<Step>, name: &str, text: &str) -> Finding {
+    let shown = super::scalar::shorten(text);
+    let reason = match duration::parse(text) {
+        Err(error) => error.to_string(),
+        Ok(_) => "it has another form".to_owned(),
+    };
+    let message = format!("{name} cannot be `{shown}`: {reason}");
+    Finding::new(Code::InvalidDuration, path, message)
+        .with_help("write for example `30s`, `1h30m` or `2d`")
+}
+
+/// How a value is called in a message: its key, or its place in a list.
+pub(super) fn name_of(path: &[Step]) -> String {
+    match path {
+        [] => "the manifest".to_owned(),
+        [.., Step::Key(key)] => format!("`{key}`"),
+        [.., Step::Key(list), Step::Index(index)] => format!("`{list}[{index}]`"),
+        [.., Step::Index(index)] => format!("item {index}"),
+    }
+}
+
+fn walk<'n>(root: &'n Node, path: &[Step]) -> Option<&'n Node> {
+    path.iter().try_fold(root, |node, step| match step {
+        Step::Key(key) => node.get(key),
+        Step::Index(index) => node.items().get(*index),
+    })
+}
+
+fn keys_at(path: &[Step]) -> impl Iterator<Item = &'static str> {
+    let properties = schema::at(path).and_then(|schema| schema.get("properties")?.as_object());
+    properties
+        .into_iter()
+        .flat_map(|map| map.keys().map(String::as_str))
+}
+
+fn description(path: &[Step]) -> Option<String> {
+    let text = schema::at(path)?.get("description")?.as_str()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn example(path: &[Step]) -> Option<String> {
+    let [.., Step::Key(key)] = path else {
+        return None;
+    };
+    let example = schema::at(path)?.get("examples")?.get(0)?;
+    Some(format!("for example `{key}: {}`", flow(example)))
+}
+
+fn is_duration(schema: &JsonValue) -> bool {
+    schema.get("pattern").and_then(JsonValue::as_str) == Some(duration::PATTERN)
+}
+
+fn same_word(a: &str, b: &str) -> bool {
+    let fold = |text: &str| {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .collect::<String>()
+            .to_lowercase()
+    };
+    fold(a) == fold(b)
+}
+
+fn kind_word(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "a list",
+        JsonType::Boolean => "a boolean",
+        JsonType::Integer => "an integer",
+        JsonType::Null => "null",
+        JsonType::Number => "a number",
+        JsonType::Object => "a map",
+        JsonType::String => "a string",
+    }
+}
+
+fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A value as flow YAML, as short as a person would write it.
+fn flow(value: &JsonValue) -> String {
+    match value {
+        JsonValue::String(text) => text.clone(),
+        JsonValue::Array(items) => {
+            format!(
+                "[{}]",
+                items.iter().map(flow).collect::<Vec<_>>().join(", ")
+            )
+        }
+        JsonValue::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| format!("{key}: {}", flow(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn flow_node(node: &Node) -> String {
+    let text = flow(&serde_json::to_value(node).unwrap_or_default());
+    super::scalar::shorten(&text)
+}

@@ -1,0 +1,302 @@
+//! Finds manifest files and reads them as text.
+//!
+//! In: the paths a user typed. Out: [`Source`]s in a stable order, and a [`Diagnostic`] for every
+//! path that could not be read; one unreadable file does not hide the problems of the others.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
+
+use super::diagnostic::{Code, Diagnostic};
+
+/// Largest manifest file that is read, in bytes. Larger inputs belong into CSV or JSONL rows.
+pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// File name endings that make a file in a folder a manifest.
+const MANIFEST_EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// A range of bytes in a [`Source`]'s text; `end` is exclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// One manifest file, or standard input, as text.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    folder: PathBuf,
+    text: String,
+    sha256: String,
+    line_starts: OnceLock<Vec<u32>>,
+}
+
+impl Source {
+    /// Wraps text that is already in memory. `name` is shown in messages; `folder` is where
+    /// relative paths inside the manifest start.
+    pub fn new(name: impl Into<String>, folder: impl Into<PathBuf>, text: String) -> Self {
+        let sha256 = hex(&Sha256::digest(text.as_bytes()));
+        Source {
+            name: name.into(),
+            folder: folder.into(),
+            text,
+            sha256,
+            line_starts: OnceLock::new(),
+        }
+    }
+
+    /// The path as the user typed it, or `<stdin>`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Folder that relative paths in the manifest start from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The whole text, without a byte order mark.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the text, in lower-case hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Line and column of a byte offset, both counted from 1; columns count characters.
+    pub fn line_column(&self, offset: u32) -> (u32, u32) {
+        let (line, start) = self.line_of(offset);
+        let before = self.text.get(start as usize..offset as usize);
+        let column = before.map_or(0, |text| text.chars().count());
+        (line + 1, column as u32 + 1)
+    }
+
+    /// Index of the line that holds `offset`, and the offset at which that line starts.
+    pub(super) fn line_of(&self, offset: u32) -> (u32, u32) {
+        let starts = self.line_starts();
+        let line = starts.partition_point(|start| *start <= offset) - 1;
+        (line as u32, starts[line])
+    }
+
+    /// Byte range of a line, without its line break; `None` past the last line.
+    pub(super) fn line_range(&self, line: u32) -> Option<(u32, u32)> {
+        let starts = self.line_starts();
+        let start = *starts.get(line as usize)?;
+        let end = starts
+            .get(line as usize + 1)
+            .map_or(self.text.len() as u32, |next| next - 1);
+        Some((start, end))
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at as u32 + 1))
+                .collect()
+        })
+    }
+}
+
+/// Reads every manifest that `paths` name: files, folders (recursively, `*.yaml`, `*.yml` and
+/// `*.json`, sorted; hidden names are left out) and `-` for standard input. A file that is
+/// reached twice is read once.
+pub fn read_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+    let mut sources = Vec::new();
+    let mut problems = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            if seen.insert(path.clone()) {
+                let read = read_text("<stdin>", std::io::stdin().lock());
+                collect(
+                    read.map(|text| ("<stdin>".into(), PathBuf::from("."), text)),
+                    &mut sources,
+                    &mut problems,
+                );
+            }
+            continue;
+        }
+        for file in files_below(path, &mut problems) {
+            let identity = file.canonicalize().unwrap_or_else(|_| file.clone());
+            if seen.insert(identity) {
+                collect(read_file(&file), &mut sources, &mut problems);
+            }
+        }
+    }
+    (sources, problems)
+}
+
+type Named = (String, PathBuf, String);
+
+fn collect(
+    read: Result<Named, Diagnostic>,
+    sources: &mut Vec<Arc<Source>>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    match read {
+        Ok((name, folder, text)) => sources.push(Arc::new(Source::new(name, folder, text))),
+        Err(problem) => problems.push(problem),
+    }
+}
+
+fn files_below(path: &Path, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let hidden = |entry: &walkdir::DirEntry| {
+        entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
+    };
+    // Links are followed because a mounted Kubernetes ConfigMap consists of links into a hidden
+    // folder; walkdir reports a loop of links as an error.
+    let walk = walkdir::WalkDir::new(path)
+        .follow_links(true)
+        .sort_by_file_name();
+    let mut files = Vec::new();
+    for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_manifest_name(entry.path()) => {
+                files.push(entry.into_path());
+            }
+            Ok(_) => {}
+            Err(error) => problems.push(Diagnostic::new(
+                Code::Unreadable,
+                format!("cannot read `{}`: {error}", path.display()),
+            )),
+        }
+    }
+    if files.is_empty() {
+        problems.push(
+            Diagnostic::new(
+                Code::NoManifests,
+                format!("the folder `{}` holds no manifest", path.display()),
+            )
+            .with_help("a manifest's name ends in `.yaml`, `.yml` or `.json`"),
+        );
+    }
+    files
+}
+
+fn is_manifest_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        MANIFEST_EXTENSIONS
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+    })
+}
+
+fn read_file(path: &Path) -> Result<Named, Diagnostic> {
+    let name = path.display().to_string();
+    let unreadable = |error: std::io::Error| {
+        Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let problem = unreadable(error);
+        match near_file(path) {
+            Some(near) => problem.with_help(format!("did you mean `{}`?", near.display())),
+            None => problem,
+        }
+    })?;
+    // Opening a named pipe that nobody writes to would hang. The pipes that a shell passes for
+    // `<(command)` live below these two folders and always have a writer.
+    let from_shell = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
+    if !metadata.is_file() && !from_shell {
+        return Err(
+            Diagnostic::new(Code::NotAFile, format!("`{name}` is not a regular file")).with_help(
+                format!("pass it through standard input: `temporal-manifest apply - < {name}`"),
+            ),
+        );
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let text = read_text(&name, file)?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok((name, folder, text))
+}
+
+/// A file beside a missing one with nearly its name.
+fn near_file(path: &Path) -> Option<PathBuf> {
+    let wanted = path.file_name()?.to_string_lossy().into_owned();
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let names = std::fs::read_dir(folder).ok()?.flatten().take(10_000);
+    let candidates: Vec<String> = names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let near = super::diagnostic::nearest(&wanted, candidates.iter().map(String::as_str))?;
+    Some(path.with_file_name(near))
+}
+
+fn read_text(name: &str, reader: impl Read) -> Result<String, Diagnostic> {
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
+        })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES / (1024 * 1024);
+        return Err(Diagnostic::new(
+            Code::TooLarge,
+            format!("`{name}` is larger than {limit} MiB"),
+        )
+        .with_help("split the manifest into several files"));
+    }
+    let skip = if bytes.starts_with(b"\xEF\xBB\xBF") {
+        3
+    } else {
+        0
+    };
+    if skip > 0 {
+        bytes.drain(..skip);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..at];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line_start = before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |p| p + 1);
+        let column = String::from_utf8_lossy(&before[line_start..])
+            .chars()
+            .count()
+            + 1;
+        let byte = error.as_bytes()[at];
+        let problem = Diagnostic::new(
+            Code::NotUtf8,
+            format!("`{name}` is not UTF-8: byte 0x{byte:02X} at line {line}, column {column}"),
+        );
+        let utf16 =
+            error.as_bytes().starts_with(b"\xFF\xFE") || error.as_bytes().starts_with(b"\xFE\xFF");
+        problem.with_help(if utf16 {
+            format!("the file is UTF-16; convert it: `iconv -f UTF-16 -t UTF-8 {name}`")
+        } else {
+            format!("save the file as UTF-8; if it is Latin-1: `iconv -f LATIN1 -t UTF-8 {name}`")
+        })
+    })
+}
+
+/// Lower-case hexadecimal of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+            text
+        })
+}
