@@ -11,3 +11,5 @@
 pub mod manifest;
 
 pub mod expand;
+
+pub mod client;

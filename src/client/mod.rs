@@ -1,0 +1,2 @@
+//! The edge to the network.
+pub mod api;
