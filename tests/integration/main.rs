@@ -1,0 +1,4 @@
+//! Tests of the whole program and of its edges, in one binary so that they link once.
+
+mod support;
+mod wire;

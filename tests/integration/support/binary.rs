@@ -1,0 +1,292 @@
+//! Runs the compiled `temporal-manifest` as a user would, but with nothing of this machine's
+//! configuration in its environment.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Longest time one run may take. Far above any honest run, so that only a hang meets it.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// One call of the program, before it is made.
+pub struct Binary {
+    command: Command,
+    home: TempDir,
+    stdin: Option<Vec<u8>>,
+    time_limit: Duration,
+}
+
+/// What is left of a call when it has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Exit code; `None` if a signal ended the program.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A call under way.
+pub struct Running {
+    child: Child,
+    output: mpsc::Receiver<(Stream, Vec<u8>)>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    deadline: Instant,
+    /// Removed only after the program has ended.
+    _home: TempDir,
+}
+
+#[derive(Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Binary {
+    /// The program with these arguments, an empty home and only `PATH` in its environment.
+    pub fn new<I, S>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let home = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_temporal-manifest"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home.path())
+            .current_dir(home.path());
+        Self {
+            command,
+            home,
+            stdin: None,
+            time_limit: TIME_LIMIT,
+        }
+    }
+
+    /// Adds one more argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs in this folder instead of the empty home.
+    pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Gives the program something to read; without it, standard input is empty.
+    pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(text.into());
+        self
+    }
+
+    /// Replaces the time limit of two minutes.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Runs the program to its end.
+    pub fn run(self) -> Finished {
+        self.spawn().finish()
+    }
+
+    /// Starts the program, for tests that interrupt it.
+    pub fn spawn(mut self) -> Running {
+        let stdin = if self.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        let mut child = self
+            .command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program under test was built");
+        if let (Some(text), Some(mut pipe)) = (self.stdin, child.stdin.take()) {
+            // A program that fails early closes the pipe, which is its good right.
+            std::thread::spawn(move || drop(pipe.write_all(&text)));
+        }
+        let (sender, output) = mpsc::channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        forward(stdout, Stream::Stdout, sender.clone());
+        forward(stderr, Stream::Stderr, sender);
+        Running {
+            child,
+            output,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            deadline: Instant::now() + self.time_limit,
+            _home: self.home,
+        }
+    }
+}
+
+/// Sends what can be read from `pipe` to `sender` until the pipe is closed.
+fn forward(
+    mut pipe: impl Read + Send + 'static,
+    stream: Stream,
+    sender: mpsc::Sender<(Stream, Vec<u8>)>,
+) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            if sender.send((stream, buffer[..length].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+impl Running {
+    /// Process ID.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until standard error contains `text`, and panics if the program ends without it.
+    pub fn wait_for_stderr(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.stderr).contains(text) {
+            assert!(
+                self.receive(),
+                "the program ended without printing {text:?}; stderr:\n{}",
+                String::from_utf8_lossy(&self.stderr)
+            );
+        }
+    }
+
+    /// Waits until standard output contains `text`, and panics if the program ends without it.
+    pub fn wait_for_stdout(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.stdout).contains(text) {
+            assert!(
+                self.receive(),
+                "the program ended without printing {text:?}; stderr:\n{}",
+                String::from_utf8_lossy(&self.stderr)
+            );
+        }
+    }
+
+    /// Sends a signal by its short name, such as `INT` or `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .expect("kill is on PATH");
+        assert!(sent.success(), "signal {name} could not be sent");
+    }
+
+    /// Ends the program at once, as a crash would, and returns what it had printed.
+    pub fn kill(mut self) -> Finished {
+        self.child.kill().expect("our own child can be killed");
+        self.finish()
+    }
+
+    /// Waits for the end of the program.
+    pub fn finish(mut self) -> Finished {
+        while self.receive() {}
+        // Both pipes are closed, so the program has ended or is about to.
+        let status = self.child.wait().expect("our own child can be waited for");
+        Finished {
+            code: status.code(),
+            stdout: String::from_utf8(std::mem::take(&mut self.stdout))
+                .expect("standard output is UTF-8"),
+            stderr: String::from_utf8(std::mem::take(&mut self.stderr))
+                .expect("standard error is UTF-8"),
+        }
+    }
+
+    /// Takes in one piece of output; false when there will be no more. Past the time limit, kills
+    /// the program and panics.
+    fn receive(&mut self) -> bool {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match self.output.recv_timeout(left) {
+            Ok((Stream::Stdout, piece)) => self.stdout.extend(piece),
+            Ok((Stream::Stderr, piece)) => self.stderr.extend(piece),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return false,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                drop(self.child.kill());
+                panic!(
+                    "the program did not end within its time limit\nstdout:\n{}\nstderr:\n{}",
+                    String::from_utf8_lossy(&self.stdout),
+                    String::from_utf8_lossy(&self.stderr)
+                );
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed half-way must not leave the program behind. After `finish` both
+        // calls find the child gone and do nothing.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Finished {
+    /// Panics with everything the program printed unless it ended with this exit code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "unexpected exit code\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+/// A temporary folder for manifests and their data, removed at the end of the test.
+pub struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file, with the folders above it, and returns its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).expect("folders can be made in a temporary folder");
+        }
+        std::fs::write(&path, content).expect("files can be written in a temporary folder");
+        path
+    }
+
+    /// Writes a manifest and returns its path as an argument.
+    pub fn manifest(&self, content: &str) -> OsString {
+        self.write("manifest.yaml", content).into()
+    }
+}

@@ -1,0 +1,49 @@
+//! What several topics need: servers to talk to, real and fake, and the program itself.
+#![allow(
+    dead_code,
+    reason = "helpers serve several topics, and a topic under construction may not use all yet"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests run against real processes, real time and the environment of the caller"
+)]
+
+pub mod binary;
+pub mod dev_server;
+pub mod fake_frontend;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Pause between two questions to something that cannot notify us, such as a process that is
+/// starting.
+const POLL_PAUSE: Duration = Duration::from_millis(20);
+
+/// A Workflow ID no other test uses, so that tests may share a server and run side by side.
+pub fn unique_id(prefix: &str) -> String {
+    format!("{prefix}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Runs `future` to its end on a thread of its own.
+///
+/// Works in plain tests and inside a Tokio runtime alike, where blocking on a future in place
+/// would panic.
+pub fn block_on<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a small runtime can be built")
+                    .block_on(future)
+            })
+            .join()
+            .expect("the future does not panic")
+    })
+}
