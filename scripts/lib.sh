@@ -37,7 +37,7 @@ need() {
 
 stop_everything() {
     local status=$? pid deadline
-    trap - EXIT INT TERM
+    trap - EXIT HUP INT PIPE TERM
     # Workers first: a worker whose server has gone prints alarming lines.
     for pid in $pids $server_pid; do
         kill -TERM "$pid" 2>/dev/null || continue
@@ -50,7 +50,9 @@ stop_everything() {
     exit "$status"
 }
 trap stop_everything EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 work="$(mktemp -d "${TMPDIR:-/tmp}/temporal-manifest.XXXXXX")"
 
@@ -149,7 +151,8 @@ server_answers() {
 # Starts a worker script and waits until it prints "ready", which it does once the server has seen
 # it poll.
 start_worker() {
-    local script="$1" log="$work/worker.log" deadline=$((SECONDS + READY_SECONDS)) pid
+    local script="$1" log pid deadline=$((SECONDS + READY_SECONDS))
+    log="$(mktemp "$work/worker.XXXXXX")"
     TEMPORAL_ADDRESS="$address" "$python" "$root/$script" >"$log" 2>&1 </dev/null &
     pid=$!
     pids="$pid $pids"
