@@ -337,6 +337,7 @@ fn free_port() -> u16 {
         .port()
 }
 
+#[cfg(test)]
 mod tests {
     use super::*;
 

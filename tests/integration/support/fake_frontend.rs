@@ -344,7 +344,7 @@ fn serve(listener: TcpListener, service: Service, stopped: oneshot::Receiver<()>
             .add_service(WorkflowServiceServer::new(service))
             .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
         tokio::select! {
-            served = server => served.expect("a loopback server does not fail"),
+            result = server => result.expect("a loopback server does not fail"),
             _ = stopped => {}
         }
     });
@@ -475,6 +475,7 @@ impl WorkflowService for Service {
     }
 }
 
+#[cfg(test)]
 mod tests {
     use temporal_manifest::client::api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 
