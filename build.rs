@@ -14,6 +14,10 @@ use protox::prost::Message as _;
 /// Where the library keeps the generated messages, as its dependents see it.
 const LIBRARY_MESSAGES: &str = "::temporal_manifest::client::api";
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo tells a build script its folder this way"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=proto");
