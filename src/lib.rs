@@ -13,3 +13,9 @@ pub mod manifest;
 pub mod expand;
 
 pub mod client;
+
+pub mod run;
+
+pub mod journal;
+
+pub mod report;

@@ -1,2 +1,197 @@
-//! The edge to the network.
+//! The edge to the network: implements [`Starter`] over gRPC. The only place that sees tonic,
+//! prost or generated code.
+
 pub mod api;
+pub mod connect;
+pub mod diagnose;
+mod history;
+mod metadata;
+mod payload;
+mod request;
+mod status;
+
+use std::time::Duration;
+
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use crate::expand::start::Start;
+use crate::run::starter::{Answer, Close, Found, Origin, Patience, Policies, StartError, Starter};
+use api::temporal::api::common::v1::WorkflowExecution;
+use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType};
+use api::temporal::api::history::v1::HistoryEvent;
+use api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use api::temporal::api::workflowservice::v1::{
+    DescribeWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest,
+};
+use connect::Connection;
+use metadata::Headers;
+use status::start_error;
+
+/// Longest wait for the answer to one call. On expiry the outcome is unknown, and the call is
+/// repeated with the same request ID. Source: sdk-go `internal_utils.go`, the default RPC timeout.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for the answer to a long poll; the service gives an empty one after about 20 s.
+/// Source: temporal dynamic config `history.longPollExpirationInterval`.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Grpc = WorkflowServiceClient<InterceptedService<Channel, Headers>>;
+
+/// A connection to a Temporal Service that has answered.
+#[derive(Clone, Debug)]
+pub struct Client {
+    grpc: Grpc,
+    namespace: String,
+    identity: String,
+    server_version: String,
+}
+
+impl Client {
+    fn new(grpc: Grpc, connection: &Connection) -> Self {
+        Client {
+            grpc,
+            namespace: connection.namespace.clone(),
+            identity: connection.identity.clone(),
+            server_version: String::new(),
+        }
+    }
+
+    fn with_server_version(mut self, server_version: String) -> Self {
+        self.server_version = server_version;
+        self
+    }
+
+    /// The service's version.
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
+    /// A handle for one call; handles share their connection.
+    fn grpc(&self) -> Grpc {
+        self.grpc.clone()
+    }
+
+    /// The last or the first event of a run's history.
+    async fn event(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        which: HistoryEventFilterType,
+        patience: Patience,
+    ) -> Result<Option<HistoryEvent>, StartError> {
+        let message = GetWorkflowExecutionHistoryRequest {
+            namespace: self.namespace.clone(),
+            execution: Some(execution(workflow_id, run_id)),
+            maximum_page_size: 1,
+            wait_new_event: patience == Patience::LongPoll,
+            history_event_filter_type: which.into(),
+            skip_archival: true,
+            ..Default::default()
+        };
+        let timeout = match patience {
+            Patience::Now => RPC_TIMEOUT,
+            Patience::LongPoll => LONG_POLL_TIMEOUT,
+        };
+        let answer = self
+            .grpc()
+            .get_workflow_execution_history(timed(message, timeout))
+            .await;
+        let history = answer
+            .map_err(|status| start_error(&status))?
+            .into_inner()
+            .history;
+        Ok(history.and_then(|history| history.events.into_iter().next()))
+    }
+}
+
+impl Starter for Client {
+    async fn start(
+        &self,
+        start: &Start,
+        request_id: Uuid,
+        policies: Policies,
+    ) -> Result<Answer, StartError> {
+        let message =
+            request::start_request(start, &self.namespace, &self.identity, request_id, policies);
+        let answer = self
+            .grpc()
+            .start_workflow_execution(timed(message, RPC_TIMEOUT))
+            .await;
+        let answer = answer.map_err(|status| start_error(&status))?.into_inner();
+        Ok(Answer {
+            run_id: answer.run_id,
+            first_run_id: answer.first_execution_run_id,
+            began: answer.started,
+        })
+    }
+
+    async fn find_request(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        request_id: Uuid,
+    ) -> Result<Found, StartError> {
+        let message = DescribeWorkflowExecutionRequest {
+            namespace: self.namespace.clone(),
+            execution: Some(execution(workflow_id, run_id)),
+        };
+        let answer = self
+            .grpc()
+            .describe_workflow_execution(timed(message, RPC_TIMEOUT))
+            .await;
+        let info = match answer.map_err(|status| start_error(&status)) {
+            Ok(answer) => answer.into_inner().workflow_extended_info,
+            // The first run has left retention, and with it the trace of the request.
+            Err(error) if error.reason == "notFound" => return Ok(Found::No),
+            Err(error) => return Err(error),
+        };
+        let requests = info.unwrap_or_default().request_id_infos;
+        Ok(match requests.get(&request_id.to_string()) {
+            Some(request) if request.event_type() == EventType::WorkflowExecutionStarted => {
+                Found::Began
+            }
+            Some(_) => Found::Attached,
+            None => Found::No,
+        })
+    }
+
+    async fn origin(&self, workflow_id: &str, run_id: &str) -> Result<Origin, StartError> {
+        let which = HistoryEventFilterType::AllEvent;
+        let event = self
+            .event(workflow_id, run_id, which, Patience::Now)
+            .await?;
+        event
+            .as_ref()
+            .and_then(history::origin)
+            .ok_or_else(|| start_error(&Status::not_found("the run's history has no first event")))
+    }
+
+    async fn close(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        patience: Patience,
+    ) -> Result<Option<Close>, StartError> {
+        let which = HistoryEventFilterType::CloseEvent;
+        Ok(self
+            .event(workflow_id, run_id, which, patience)
+            .await?
+            .and_then(history::close))
+    }
+}
+
+fn execution(workflow_id: &str, run_id: &str) -> WorkflowExecution {
+    WorkflowExecution {
+        workflow_id: workflow_id.to_owned(),
+        run_id: run_id.to_owned(),
+    }
+}
+
+fn timed<M>(message: M, timeout: Duration) -> Request<M> {
+    let mut request = Request::new(message);
+    request.set_timeout(timeout);
+    request
+}

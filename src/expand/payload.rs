@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use crate::manifest::diagnostic::Code;
 use crate::manifest::finding::Finding;
@@ -29,15 +30,15 @@ pub struct Payload {
     /// `encoding` and whatever else the metadata holds, in the order written.
     pub metadata: Vec<(String, Vec<u8>)>,
     /// The encoded value.
-    pub data: Vec<u8>,
+    pub data: Bytes,
 }
 
 impl Payload {
     /// A value in one of the well-known encodings.
-    pub fn new(encoding: &str, data: Vec<u8>) -> Self {
+    pub fn new(encoding: &str, data: impl Into<Bytes>) -> Self {
         Payload {
             metadata: vec![("encoding".to_owned(), encoding.as_bytes().to_vec())],
-            data,
+            data: data.into(),
         }
     }
 
@@ -285,10 +286,13 @@ fn encode_given(
         );
     }
     match (findings.is_empty(), sources.pop()) {
-        (true, Some(Ok(data))) => Ok(Payload { metadata, data }),
+        (true, Some(Ok(data))) => Ok(Payload {
+            metadata,
+            data: data.into(),
+        }),
         (true, _) => Ok(Payload {
             metadata,
-            data: Vec::new(),
+            data: Bytes::new(),
         }),
         (false, _) => Err(findings),
     }

@@ -1,0 +1,308 @@
+//! From connection settings to a client that has heard from the service.
+
+use std::fmt;
+use std::time::Duration;
+
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+use super::api::temporal::api::enums::v1::NamespaceState;
+use super::api::temporal::api::namespace::v1::NamespaceInfo;
+use super::api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use super::api::temporal::api::workflowservice::v1::{
+    DescribeNamespaceRequest, GetSystemInfoRequest,
+};
+use super::diagnose::{self, Peer};
+use super::metadata::headers;
+use super::status::start_error;
+use super::{Client, timed};
+use crate::run::starter::{Class, StartError};
+
+/// Longest time without a sign of life before a connection is asked for one, and for its answer.
+/// Source: sdk-go `client.ConnectionOptions`.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Where a Temporal Service is and how it is spoken to.
+#[derive(Clone)]
+pub struct Connection {
+    /// `host:port` of the frontend.
+    pub address: String,
+    /// Namespace of the starts.
+    pub namespace: String,
+    /// Identity that shows in histories.
+    pub identity: String,
+    /// TLS; `None` is plaintext.
+    pub tls: Option<Tls>,
+    /// API key, sent as a bearer token.
+    pub api_key: Option<String>,
+    /// Further gRPC metadata of every call.
+    pub grpc_meta: Vec<(String, String)>,
+    /// Longest time for a connection to be made. Default: 10 s.
+    pub connect_timeout: Duration,
+}
+
+/// How TLS is spoken.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// PEM of the certificates that the server's is checked against; `None` is the system's.
+    pub ca: Option<Vec<u8>>,
+    /// PEM of the client's certificate and key.
+    pub client: Option<(Vec<u8>, Vec<u8>)>,
+    /// Name that the server's certificate must have; `None` is the host of the address.
+    pub server_name: Option<String>,
+}
+
+/// Secrets stay out of logs.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("address", &self.address)
+            .field("namespace", &self.namespace)
+            .field("identity", &self.identity)
+            .field("tls", &self.tls.is_some())
+            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no connection to use.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A setting has a value that cannot be used.
+    #[error("{what}")]
+    Setting {
+        /// What is wrong with which setting.
+        what: String,
+    },
+    /// The service was not reached.
+    #[error("{address}: {}", peer_words(*peer, error))]
+    NotReached {
+        /// Where it should be.
+        address: String,
+        /// What is there instead.
+        peer: Peer,
+        /// What the first call came to.
+        error: StartError,
+        /// Whether TLS was spoken.
+        tls: bool,
+    },
+    /// A gRPC server that is no Temporal frontend.
+    #[error("{address}: a gRPC server answers, but it is not a Temporal frontend")]
+    NotTemporal {
+        /// Where it is.
+        address: String,
+    },
+    /// The service refused the first questions.
+    #[error("{address}: the Temporal Service refuses: {}", error.message)]
+    Refused {
+        /// Where it is.
+        address: String,
+        /// What it says.
+        error: StartError,
+    },
+    /// There is no such namespace.
+    #[error("{address}: the Temporal Service has no namespace `{namespace}`")]
+    NamespaceNotFound {
+        /// Where it is.
+        address: String,
+        /// What was looked for.
+        namespace: String,
+    },
+    /// The namespace takes no starts.
+    #[error("{address}: the namespace `{namespace}` is {state} and takes no starts")]
+    NamespaceClosed {
+        /// Where it is.
+        address: String,
+        /// Its name.
+        namespace: String,
+        /// `deprecated` or `deleted`.
+        state: &'static str,
+    },
+}
+
+fn peer_words(peer: Peer, error: &StartError) -> String {
+    match peer {
+        Peer::NothingListens => "nothing listens there (connection refused)".to_owned(),
+        Peer::UnknownHost => "the host name cannot be resolved".to_owned(),
+        Peer::Unreachable => "it cannot be reached".to_owned(),
+        Peer::Http1 => "an HTTP/1 server answers, not a Temporal frontend".to_owned(),
+        Peer::Tls => "the server expects TLS".to_owned(),
+        Peer::ClosesAtOnce => "the server closes the connection at once".to_owned(),
+        Peer::Silent => "the server takes the connection and does not answer".to_owned(),
+        Peer::Other => "the server there does not speak gRPC".to_owned(),
+        Peer::Http2 => error.message.clone(),
+    }
+}
+
+impl ConnectError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ConnectError::Setting { .. } => None,
+            ConnectError::NotReached { peer, tls, .. } => Some(match peer {
+                Peer::NothingListens | Peer::Unreachable | Peer::UnknownHost => {
+                    "start the service, or say where it is with `--address HOST:PORT` or TEMPORAL_ADDRESS; for a local one: `temporal server start-dev`".to_owned()
+                }
+                Peer::Tls | Peer::ClosesAtOnce if !tls => "if it expects TLS, add `--tls`".to_owned(),
+                Peer::Http1 | Peer::Other | Peer::Silent => {
+                    "name the gRPC port of the frontend, 7233 by default; the Web UI's port is another one".to_owned()
+                }
+                _ => "check the address and the TLS settings".to_owned(),
+            }),
+            ConnectError::NotTemporal { .. } => {
+                Some("name the frontend of a Temporal Service with `--address HOST:PORT`".to_owned())
+            }
+            ConnectError::Refused { error, .. } => Some(match error.reason {
+                "permissionDenied" | "unauthenticated" => {
+                    "check `--api-key`, `--tls-cert-path` and the namespace's permissions".to_owned()
+                }
+                _ => "the message is the service's own".to_owned(),
+            }),
+            ConnectError::NamespaceNotFound { namespace, .. } => Some(format!(
+                "name another one with `--namespace` or TEMPORAL_NAMESPACE, or create it: `temporal operator namespace create -n {namespace}`"
+            )),
+            ConnectError::NamespaceClosed { .. } => Some("name another one with `--namespace`".to_owned()),
+        }
+    }
+}
+
+/// Connects, asks for the server's version, and makes sure that the namespace takes starts.
+///
+/// # Errors
+/// [`ConnectError`], after a look at what is at the address.
+pub async fn connect(connection: Connection) -> Result<Client, ConnectError> {
+    let channel = endpoint(&connection)?.connect_lazy();
+    let service = InterceptedService::new(channel, headers(&connection)?);
+    // Workflows return what they like; the service's own limit is lower than this.
+    let grpc = WorkflowServiceClient::new(service).max_decoding_message_size(MAX_ANSWER_BYTES);
+    let client = Client::new(grpc, &connection);
+    let (mut first, mut second) = (client.grpc(), client.grpc());
+    let namespace = connection.namespace.clone();
+    let patience = connection.connect_timeout;
+    let (info, namespace) = futures::join!(
+        first.get_system_info(timed(GetSystemInfoRequest {}, patience)),
+        second.describe_namespace(timed(
+            DescribeNamespaceRequest {
+                namespace,
+                id: String::new()
+            },
+            patience
+        )),
+    );
+    let info = match info {
+        Ok(info) => info.into_inner(),
+        Err(status) => return Err(failed(&connection, start_error(&status)).await),
+    };
+    match namespace {
+        Ok(answer) => open_for_starts(&connection, answer.into_inner().namespace_info)?,
+        Err(status) => {
+            let error = start_error(&status);
+            match error.reason {
+                "namespaceNotFound" => {
+                    let Connection {
+                        address, namespace, ..
+                    } = connection;
+                    return Err(ConnectError::NamespaceNotFound { address, namespace });
+                }
+                // A key that may start Workflows need not be allowed to describe the namespace; the
+                // first start will tell.
+                "permissionDenied" | "unimplemented" => {}
+                _ => return Err(failed(&connection, error).await),
+            }
+        }
+    }
+    Ok(client.with_server_version(info.server_version))
+}
+
+fn open_for_starts(
+    connection: &Connection,
+    info: Option<NamespaceInfo>,
+) -> Result<(), ConnectError> {
+    let state = match info.map(|info| info.state()) {
+        Some(NamespaceState::Deprecated) => "deprecated",
+        Some(NamespaceState::Deleted) => "deleted",
+        _ => return Ok(()),
+    };
+    Err(ConnectError::NamespaceClosed {
+        address: connection.address.clone(),
+        namespace: connection.namespace.clone(),
+        state,
+    })
+}
+
+/// What a failed first question means. Looks at the address if no gRPC answer came from it.
+async fn failed(connection: &Connection, error: StartError) -> ConnectError {
+    let address = connection.address.clone();
+    match error.class {
+        Class::Refused if error.reason == "unimplemented" => ConnectError::NotTemporal { address },
+        Class::Refused | Class::Fatal | Class::Throttled | Class::Existing(_) => {
+            ConnectError::Refused { address, error }
+        }
+        Class::Transient | Class::Unanswered => {
+            let peer = diagnose::look(&address).await;
+            ConnectError::NotReached {
+                address,
+                peer,
+                error,
+                tls: connection.tls.is_some(),
+            }
+        }
+    }
+}
+
+fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
+    let setting = |what: String| ConnectError::Setting { what };
+    let address = &connection.address;
+    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok() && !address.contains("://")
+    });
+    if !has_port {
+        return Err(setting(format!(
+            "the address `{address}` must have the form HOST:PORT, such as `localhost:7233`"
+        )));
+    }
+    let scheme = if connection.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
+        .map_err(|error| setting(format!("the address `{address}` cannot be used: {error}")))?
+        .connect_timeout(connection.connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    if let Some(tls) = &connection.tls {
+        let mut config = ClientTlsConfig::new();
+        config = match &tls.ca {
+            Some(ca) => config.ca_certificate(Certificate::from_pem(ca)),
+            None => config.with_native_roots(),
+        };
+        if let Some((certificate, key)) = &tls.client {
+            config = config.identity(Identity::from_pem(certificate, key));
+        }
+        if let Some(name) = &tls.server_name {
+            config = config.domain_name(name);
+        }
+        endpoint = endpoint.tls_config(config).map_err(|error| {
+            setting(format!(
+                "the TLS settings cannot be used: {}",
+                chain(&error)
+            ))
+        })?;
+    }
+    Ok(endpoint)
+}
+
+/// An error with everything that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| {
+        format!("{text}: {source}")
+    })
+}

@@ -1,0 +1,54 @@
+//! The gRPC metadata of every call.
+
+use tonic::metadata::{Ascii, KeyAndValueRef, MetadataKey, MetadataMap, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
+
+use super::connect::{ConnectError, Connection};
+
+/// Adds the same metadata to every call.
+#[derive(Clone, Debug)]
+pub(super) struct Headers(MetadataMap);
+
+impl Interceptor for Headers {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        for entry in self.0.iter() {
+            if let KeyAndValueRef::Ascii(key, value) = entry {
+                request.metadata_mut().insert(key.clone(), value.clone());
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// The metadata for a connection: who we are, the namespace, the API key, and what the user adds.
+/// The service knows no client of our name and so checks no version.
+/// Source: temporal `common/headers/version_checker.go`.
+pub(super) fn headers(connection: &Connection) -> Result<Headers, ConnectError> {
+    let mut map = MetadataMap::new();
+    let mut insert = |key: &str, value: &str| -> Result<(), ConnectError> {
+        let wrong = |part: &str| ConnectError::Setting {
+            what: format!(
+                "the gRPC metadata `{key}` cannot be sent: its {part} has characters that headers cannot have"
+            ),
+        };
+        let name: MetadataKey<Ascii> = key
+            .to_ascii_lowercase()
+            .parse()
+            .map_err(|_| wrong("name"))?;
+        let value: MetadataValue<Ascii> = value.parse().map_err(|_| wrong("value"))?;
+        map.insert(name, value);
+        Ok(())
+    };
+    insert("client-name", env!("CARGO_PKG_NAME"))?;
+    insert("client-version", env!("CARGO_PKG_VERSION"))?;
+    insert("supported-server-versions", ">=1.0.0 <2.0.0")?;
+    insert("temporal-namespace", &connection.namespace)?;
+    if let Some(key) = &connection.api_key {
+        insert("authorization", &format!("Bearer {key}"))?;
+    }
+    for (key, value) in &connection.grpc_meta {
+        insert(key, value)?;
+    }
+    Ok(Headers(map))
+}

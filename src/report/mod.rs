@@ -1,0 +1,7 @@
+//! Stage 4: events -> what people and programs read.
+
+pub mod json;
+pub mod jsonl;
+pub mod progress;
+pub mod summary;
+pub mod text;

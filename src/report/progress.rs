@@ -1,0 +1,110 @@
+//! How an apply goes on, for people who watch: a bar on a terminal, a line now and then elsewhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
+
+use super::summary::Summary;
+
+/// Time between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress on standard error.
+pub struct Progress {
+    total: Option<u64>,
+    began: Instant,
+    line_due: Instant,
+    waits: bool,
+    shown: Shown,
+}
+
+enum Shown {
+    Bar(ProgressBar),
+    Lines(Box<dyn FnMut(&str)>),
+    Nothing,
+}
+
+/// Where and how progress is shown.
+pub enum Audience {
+    /// A terminal.
+    Terminal,
+    /// Something else, by a function that takes a line.
+    Lines(Box<dyn FnMut(&str)>),
+    /// Nobody.
+    Nobody,
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Progress {
+    /// Begins to show an apply of `total` starts; `waits` says whether Workflows are waited for.
+    pub fn new(total: Option<u64>, waits: bool, audience: Audience) -> Self {
+        let shown = match audience {
+            Audience::Nobody => Shown::Nothing,
+            Audience::Lines(print) => Shown::Lines(print),
+            Audience::Terminal => {
+                let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+                let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+                bar.set_style(style.expect("the template is right"));
+                bar.enable_steady_tick(Duration::from_millis(125));
+                Shown::Bar(bar)
+            }
+        };
+        let now = Instant::now();
+        Progress {
+            total,
+            began: now,
+            line_due: now + LINE_EVERY,
+            waits,
+            shown,
+        }
+    }
+
+    /// Shows the counts so far. To be called after every few events, and now and then without.
+    pub fn show(&mut self, summary: &Summary) {
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => {
+                let line = line(self.total, self.began, self.waits, summary);
+                bar.set_message(line);
+            }
+            Shown::Lines(print) => {
+                if Instant::now() >= self.line_due {
+                    self.line_due = Instant::now() + LINE_EVERY;
+                    print(&line(self.total, self.began, self.waits, summary));
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn line(total: Option<u64>, began: Instant, waits: bool, summary: &Summary) -> String {
+    let of = total.map(|total| format!("/{total}")).unwrap_or_default();
+    if waits && total == Some(summary.total) {
+        let counts = summary.workflows.unwrap_or_default();
+        let ended = counts.completed + counts.ended_otherwise() + counts.running;
+        return format!("waiting: {ended}{of} ended, {}", counts.in_words());
+    }
+    let elapsed = began.elapsed().as_secs_f64().max(0.001);
+    let rate = summary.total as f64 / elapsed;
+    format!(
+        "{}{of} starts, {rate:.0}/s: {}",
+        summary.total,
+        summary.starts_in_words()
+    )
+}

@@ -1,0 +1,57 @@
+//! Stage 3: starts, a [`Starter`], limits and a stop signal in; events out.
+
+pub mod attempt;
+pub mod engine;
+pub mod event;
+pub mod starter;
+pub mod wait;
+
+use futures::future::OptionFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::expand::start::Start;
+use attempt::Context;
+use event::{Event, Stopped};
+use starter::Starter;
+use wait::WaitLimits;
+
+/// How much may happen at a time, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most starts in flight. At least 1, default 32.
+    pub parallelism: usize,
+    /// Whether and how long Workflows are waited for. Default: not at all.
+    pub wait: Option<WaitLimits>,
+}
+
+/// Makes all starts, waits for their Workflows if asked, and tells what happens. Returns why it
+/// stopped before all starts were made, if it did.
+pub async fn run<S: Starter>(
+    starter: &S,
+    starts: mpsc::Receiver<Start>,
+    context: &Context,
+    limits: Limits,
+    stop: &CancellationToken,
+    events: mpsc::Sender<Event>,
+) -> Option<Stopped> {
+    let (sender, receiver) = mpsc::channel(limits.parallelism);
+    let waiting = limits
+        .wait
+        .map(|limits| wait::run(starter, receiver, limits, stop, &events));
+    let starting = async {
+        let waits = limits.wait.map(|_| sender);
+        engine::run(
+            starter,
+            starts,
+            context,
+            limits.parallelism,
+            stop,
+            &events,
+            waits.as_ref(),
+        )
+        .await
+    };
+    let (stopped, _) = futures::join!(starting, OptionFuture::from(waiting));
+    stopped
+}

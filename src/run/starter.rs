@@ -1,0 +1,204 @@
+//! The seam in front of the network: what the engine asks a Temporal Service, and how it fails.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::expand::start::Start;
+
+/// Asks a Temporal Service. Every call is tried once; the engine decides about another attempt.
+pub trait Starter: Send + Sync {
+    /// Sends a start request.
+    fn start(
+        &self,
+        start: &Start,
+        request_id: Uuid,
+        policies: Policies,
+    ) -> impl Future<Output = Result<Answer, StartError>> + Send;
+
+    /// Whether a run knows a request ID.
+    fn find_request(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        request_id: Uuid,
+    ) -> impl Future<Output = Result<Found, StartError>> + Send;
+
+    /// Who began a run, and when.
+    fn origin(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> impl Future<Output = Result<Origin, StartError>> + Send;
+
+    /// How a run ended; `None` while it is open. With [`Patience::LongPoll`] the answer may take as
+    /// long as the service holds a long poll, about 20 s.
+    fn close(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        patience: Patience,
+    ) -> impl Future<Output = Result<Option<Close>, StartError>> + Send;
+}
+
+/// The ID policies that a start request is sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policies {
+    /// The start's own.
+    AsAsked,
+    /// `RejectDuplicate` and `Fail`: begins a run only if the Workflow ID has none, and otherwise
+    /// changes nothing. For a request that may be a repeat.
+    Probe,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Answer at once.
+    Now,
+    /// Answer when something happens.
+    LongPoll,
+}
+
+/// The service's answer to a start that it accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The run that now has the Workflow ID.
+    pub run_id: String,
+    /// The first run of its chain; equal to `run_id` unless the service says otherwise.
+    pub first_run_id: String,
+    /// Whether the request began the run, now or when it was sent before.
+    pub began: bool,
+}
+
+/// What a run knows about a request ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The request began the run.
+    Began,
+    /// The request was attached to the run of another one.
+    Attached,
+    /// Nothing, or there is no such run any more.
+    No,
+}
+
+/// Who began a run, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Identity of the client that sent the start.
+    pub identity: String,
+    /// Time on the service's clock.
+    pub started_at: Timestamp,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Close {
+    /// How it ended.
+    pub how: Closed,
+    /// Time on the service's clock.
+    pub at: Timestamp,
+    /// The run that goes on in its place, after a continue-as-new or for a retry. The next run
+    /// of a cron schedule is none.
+    pub next_run_id: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Closed {
+    /// Completed, with its result: one value, or a list if the Workflow returned several.
+    Completed(Option<Value>),
+    /// Failed, with the failure and its causes.
+    Failed(Failure),
+    /// Canceled.
+    Canceled,
+    /// Terminated, with the reason that was given.
+    Terminated(String),
+    /// A timeout of the run or the execution passed.
+    TimedOut,
+    /// Went on as a new run.
+    ContinuedAsNew,
+}
+
+/// A failure with its chain of causes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// What the failure says.
+    pub message: String,
+    /// What kind of failure it is: an application error's own type, or Temporal's word for it.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<Failure>>,
+}
+
+impl Failure {
+    /// The failure and its causes, the innermost last.
+    pub fn chain(&self) -> impl Iterator<Item = &Failure> {
+        std::iter::successors(Some(self), |failure| failure.cause.as_deref())
+    }
+}
+
+/// The service refused a call, or did not answer it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// What it means for the start.
+    pub class: Class,
+    /// The gRPC status code's name, such as `INVALID_ARGUMENT`.
+    pub code: &'static str,
+    /// Our stable word for the reason, such as `namespaceNotFound`.
+    pub reason: &'static str,
+    /// The service's own words.
+    pub message: String,
+    /// For throttling: what ran out, such as `RPS_LIMIT`.
+    pub cause: Option<&'static str>,
+    /// For throttling: whose it is, `NAMESPACE` or `SYSTEM`.
+    pub scope: Option<&'static str>,
+}
+
+/// What an error means for the start it answers.
+/// Source: temporal-manifest's own reading of the service's errors; see `docs/errors.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The Workflow ID is taken, and the policies say to leave it.
+    Existing(Existing),
+    /// Too much is asked of the service. Nothing was started.
+    Throttled,
+    /// The service could not do it just now. It may have started.
+    Transient,
+    /// No answer came. It may have started.
+    Unanswered,
+    /// This start is refused, and will be refused again.
+    Refused,
+    /// Every start of this apply will be refused.
+    Fatal,
+}
+
+/// The run that has a Workflow ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// Request ID of the start that began it.
+    pub request_id: String,
+    /// Its run ID.
+    pub run_id: String,
+    /// The first run of its chain.
+    pub first_run_id: String,
+    /// Whether it is closed; `None` if the service's words do not tell.
+    pub closed: Option<bool>,
+}
+
+impl StartError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.class,
+            Class::Throttled | Class::Transient | Class::Unanswered
+        )
+    }
+}
