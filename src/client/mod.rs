@@ -2,6 +2,7 @@
 //! prost or generated code.
 
 pub mod api;
+pub mod config;
 pub mod connect;
 pub mod diagnose;
 mod history;

@@ -6,6 +6,7 @@
 mod build;
 pub mod identity;
 pub mod payload;
+pub mod render;
 pub mod start;
 
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub struct Expansion {
 pub struct Preflight {
     /// Number of starts.
     pub total: u64,
+    /// Starts that begin another Workflow when they are applied again under another key.
+    pub repeatable: u64,
     /// Everything that is wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -58,6 +61,9 @@ impl Expansion {
         let mut seen = WorkflowIds::default();
         for item in self.items() {
             preflight.total += 1;
+            if let Ok(start) = &item.start {
+                preflight.repeatable += u64::from(may_repeat(item.manifest, item.entry, start));
+            }
             match &item.start {
                 Ok(start) if start.workflow_id.is_empty() => {}
                 Ok(start) => {
@@ -82,6 +88,14 @@ impl Expansion {
     /// payload file.
     pub fn starts(&self) -> impl Iterator<Item = Result<Start, Vec<Diagnostic>>> + '_ {
         self.items().map(|item| item.start)
+    }
+
+    /// The starts with the manifest that each comes from and its position.
+    pub fn with_manifests(
+        &self,
+    ) -> impl Iterator<Item = (usize, &Manifest, Result<Start, Vec<Diagnostic>>)> + '_ {
+        self.items()
+            .map(|item| (item.position, item.manifest, item.start))
     }
 
     fn items(&self) -> Items<'_> {
@@ -138,6 +152,13 @@ impl Expansion {
     }
 }
 
+/// Whether applying a start again under another key may begin another Workflow. A generated
+/// Workflow ID depends on the key, so it is another one each time.
+fn may_repeat(manifest: &Manifest, entry: &Node, start: &Start) -> bool {
+    let generated = manifest.fields(entry).get("workflowId").is_none();
+    generated || start.id_reuse_policy != Some(start::IdReusePolicy::RejectDuplicate)
+}
+
 fn workflow_id_span(manifest: &Manifest, entry: &Node) -> Span {
     manifest
         .fields(entry)
@@ -165,6 +186,7 @@ impl WorkflowIds {
 }
 
 struct Item<'e> {
+    position: usize,
     manifest: &'e Manifest,
     entry: &'e Node,
     start: Result<Start, Vec<Diagnostic>>,
@@ -196,6 +218,7 @@ impl<'e> Iterator for Items<'e> {
             self.index += 1;
             let start = self.build(manifest, entry, index);
             return Some(Item {
+                position: self.manifest,
                 manifest,
                 entry,
                 start,

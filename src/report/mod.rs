@@ -3,5 +3,6 @@
 pub mod json;
 pub mod jsonl;
 pub mod progress;
+pub mod schema;
 pub mod summary;
 pub mod text;

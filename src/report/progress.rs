@@ -86,10 +86,11 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn finish(self) {
-        if let Shown::Bar(bar) = self.shown {
+    pub fn finish(&mut self) {
+        if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
+        self.shown = Shown::Nothing;
     }
 }
 

@@ -96,10 +96,19 @@ pub async fn run<S: Starter>(
         emit(events, Event::StartFinished(abandoned(context, &start))).await;
     }
     // The producer is blocked on a full channel or done; what it has left was never tried.
+    skip(starts, context, events).await;
+    stopped
+}
+
+/// Ends everything that comes out of `starts` as `skipped`.
+pub async fn skip(
+    mut starts: mpsc::Receiver<Start>,
+    context: &Context,
+    events: &mpsc::Sender<Event>,
+) {
     while let Some(start) = starts.recv().await {
         emit(events, Event::StartFinished(skipped(context, &start))).await;
     }
-    stopped
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -1,4 +1,5 @@
 //! Tests of the whole program and of its edges, in one binary so that they link once.
 
+mod schemas;
 mod support;
 mod wire;

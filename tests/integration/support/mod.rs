@@ -51,3 +51,9 @@ where
             .expect("the future does not panic")
     })
 }
+
+/// Whether committed files are to be written anew instead of compared.
+pub fn update_is_wanted() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
+    std::env::var_os("TEMPORAL_MANIFEST_UPDATE").is_some()
+}

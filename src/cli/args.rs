@@ -1,0 +1,287 @@
+//! What was typed, as clap sees it; no defaults are decided here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use temporal_manifest::manifest::duration;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Applies YAML manifests of Workflow starts to a Temporal Service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "temporal-manifest",
+    version,
+    styles = STYLES,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 every start is in the wanted state, 2 usage, 3 manifest invalid, 4 some starts \
+                  failed, 5 no connection or refused, 6 starts unknown (repeat with the same key), 7 a Workflow \
+                  did not complete, 8 report not written, 9 Workflows still running, 130/143 interrupted."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check manifests without any network
+    Validate(ValidateArgs),
+    /// Print every start after defaults, without any network
+    Render(RenderArgs),
+    /// Start the Workflows and report what happened
+    Apply(Box<ApplyArgs>),
+    /// Print a JSON Schema
+    Schema(SchemaArgs),
+    /// Print a commented manifest to start from
+    Init,
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Answer the completion protocol of the `temporal` CLI
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
+}
+
+/// Options of every command, named as the `temporal` CLI names them.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Form of the data on standard output
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<OutputFormat>,
+    /// When colours are used [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    pub(crate) color: Option<ColorChoice>,
+    /// What is logged to standard error [default: never]
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Form of the log [default: text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Accepted as the `temporal` CLI's own; times are always ISO 8601 here
+    #[arg(long, global = true, value_name = "FORMAT", hide = true)]
+    pub(crate) time_format: Option<String>,
+    /// Accepted as the `temporal` CLI's own; results are always shown as JSON here
+    #[arg(long, global = true, hide = true)]
+    pub(crate) no_json_shorthand_payloads: bool,
+    /// Longest time for the whole command
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) command_timeout: Option<Duration>,
+    /// Longest time for a connection to be made [default: 10s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) client_connect_timeout: Option<Duration>,
+    /// Configuration profile of temporal.toml [env: TEMPORAL_PROFILE] [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Path of temporal.toml [env: TEMPORAL_CONFIG_FILE]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Read no temporal.toml
+    #[arg(long, global = true)]
+    pub(crate) disable_config_file: bool,
+    /// Read no TEMPORAL_* variables
+    #[arg(long, global = true)]
+    pub(crate) disable_config_env: bool,
+}
+
+/// Which manifests.
+#[derive(Debug, Args)]
+pub(crate) struct PathArgs {
+    /// Manifest files, folders (recursive: *.yaml, *.yml, *.json), or - for standard input
+    #[arg(value_name = "PATH", required_unless_present = "file")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The same as PATH
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) file: Vec<PathBuf>,
+    /// Let `$payload` files lie outside of the manifest's folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+}
+
+impl PathArgs {
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        self.paths.iter().chain(&self.file).cloned().collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
+    /// Key that generated Workflow IDs depend on; without it they are left out
+    /// [env: TEMPORAL_MANIFEST_IDEMPOTENCY_KEY]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
+    /// Most starts in flight [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) parallelism: Option<u16>,
+    /// How long one start is tried [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) retry_for: Option<Duration>,
+    /// Make a start fail if its Workflow exists already
+    #[arg(long)]
+    pub(crate) fail_existing: bool,
+    /// Key that makes the apply repeatable: the same key starts nothing twice
+    /// [env: TEMPORAL_MANIFEST_IDEMPOTENCY_KEY] [default: a new random one]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Wait for the Workflows and collect their results
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Longest time to wait after the last start
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "wait")]
+    pub(crate) wait_timeout: Option<Duration>,
+    /// Leave results out of all output
+    #[arg(long)]
+    pub(crate) hide_results: bool,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
+/// Where the Temporal Service is, named as the `temporal` CLI names it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Connection options")]
+pub(crate) struct ConnectionArgs {
+    /// Host and port of the Temporal Service's frontend
+    /// [env: TEMPORAL_ADDRESS] [default: localhost:7233]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+    /// Namespace of the starts [env: TEMPORAL_NAMESPACE] [default: default]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Identity that shows in histories [default: temporal-manifest:<user>@<host>:<invocation id>]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) identity: Option<String>,
+    /// API key; turns TLS on [env: TEMPORAL_API_KEY]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+    /// Use TLS; on if an API key or another TLS option is set [env: TEMPORAL_TLS]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) tls: Option<bool>,
+    /// Path of the client's certificate [env: TEMPORAL_TLS_CLIENT_CERT_PATH]
+    #[arg(long, value_name = "PATH", conflicts_with = "tls_cert_data")]
+    pub(crate) tls_cert_path: Option<PathBuf>,
+    /// The client's certificate [env: TEMPORAL_TLS_CLIENT_CERT_DATA]
+    #[arg(long, value_name = "PEM")]
+    pub(crate) tls_cert_data: Option<String>,
+    /// Path of the client's private key [env: TEMPORAL_TLS_CLIENT_KEY_PATH]
+    #[arg(long, value_name = "PATH", conflicts_with = "tls_key_data")]
+    pub(crate) tls_key_path: Option<PathBuf>,
+    /// The client's private key [env: TEMPORAL_TLS_CLIENT_KEY_DATA]
+    #[arg(long, value_name = "PEM")]
+    pub(crate) tls_key_data: Option<String>,
+    /// Path of the CA certificate that the server's is checked against
+    /// [env: TEMPORAL_TLS_SERVER_CA_CERT_PATH] [default: the system's]
+    #[arg(long, value_name = "PATH", conflicts_with = "tls_ca_data")]
+    pub(crate) tls_ca_path: Option<PathBuf>,
+    /// The CA certificate [env: TEMPORAL_TLS_SERVER_CA_CERT_DATA]
+    #[arg(long, value_name = "PEM")]
+    pub(crate) tls_ca_data: Option<String>,
+    /// Name that the server's certificate must have [env: TEMPORAL_TLS_SERVER_NAME]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
+    /// gRPC metadata of every call; repeatable [env: TEMPORAL_GRPC_META_<KEY>]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) grpc_meta: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which schema
+    #[arg(value_enum, default_value_t = SchemaName::Manifest)]
+    pub(crate) name: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompleteArgs {
+    /// What was typed so far; the last word is to be completed
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// One document at the end
+    Json,
+    /// One line for each event or start
+    Jsonl,
+    /// Nothing
+    None,
+    /// Workflow annotations for GitHub Actions
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Always,
+    Never,
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaName {
+    /// Of manifests
+    Manifest,
+    /// Of `apply -o json`
+    Report,
+    /// Of each line of `apply -o jsonl`
+    Event,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|error| format!("{error}; write for example 30s, 1h30m or 2d"))
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,98 @@
+//! `render`: every start after defaults, as a manifest again or as JSON lines.
+
+use std::io::{self, BufWriter, Write};
+
+use temporal_manifest::expand::render::{document_head, start_value};
+use temporal_manifest::manifest::diagnostic::Diagnostic;
+
+use serde_json::json;
+
+use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
+use crate::cli::environment::Environment;
+use crate::cli::exit::Exit;
+use crate::cli::{output, settings};
+
+pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+    let key = match settings::given_key(args.idempotency_key.as_deref(), environment) {
+        Ok(key) => key,
+        Err(error) => {
+            return output::fail(
+                global.output,
+                Exit::Usage,
+                "usage",
+                &error.to_string(),
+                None,
+            );
+        }
+    };
+    let mut checked = super::check(&args.paths, key.as_ref());
+    if output::diagnostics(&mut checked.diagnostics, global, environment) {
+        if matches!(
+            global.output,
+            Some(OutputFormat::Json | OutputFormat::Jsonl)
+        ) {
+            output::data(&super::validate::as_json(&checked, true));
+        }
+        return Exit::Invalid;
+    }
+    let out = BufWriter::new(io::stdout().lock());
+    let written = match global.output {
+        Some(OutputFormat::None | OutputFormat::Github) => return Exit::Success,
+        Some(OutputFormat::Json | OutputFormat::Jsonl) => lines(out, &checked),
+        Some(OutputFormat::Text) | None => manifests(out, &checked),
+    };
+    match written {
+        Ok(()) => Exit::Success,
+        Err(Failure::Write(error)) => output::written(Err(error), Exit::Success),
+        Err(Failure::Changed(mut diagnostics)) => {
+            output::diagnostics(&mut diagnostics, global, environment);
+            Exit::Invalid
+        }
+    }
+}
+
+enum Failure {
+    Write(io::Error),
+    /// A file has changed since it was checked.
+    Changed(Vec<Diagnostic>),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Write(error)
+    }
+}
+
+/// One manifest for each that was read, without defaults.
+fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
+    let mut current = None;
+    for item in checked.expansion.with_manifests() {
+        let (position, manifest, start) = item;
+        if current != Some(position) {
+            let separator = if current.is_some() { "---\n" } else { "" };
+            let head =
+                serde_yaml::to_string(&document_head(manifest.name())).map_err(io::Error::other)?;
+            write!(out, "{separator}{head}starts:\n")?;
+            current = Some(position);
+        }
+        let start = start.map_err(Failure::Changed)?;
+        let text = serde_yaml::to_string(&[start_value(&start)]).map_err(io::Error::other)?;
+        out.write_all(text.as_bytes())?;
+    }
+    Ok(out.flush()?)
+}
+
+/// One JSON line for each start.
+fn lines(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
+    for (_, manifest, start) in checked.expansion.with_manifests() {
+        let start = start.map_err(Failure::Changed)?;
+        let line = json!({
+            "index": start.index,
+            "manifest": manifest.name(),
+            "source": start.source,
+            "start": start_value(&start),
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(out.flush()?)
+}

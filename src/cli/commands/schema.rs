@@ -1,0 +1,13 @@
+//! `schema`: prints a JSON Schema.
+
+use crate::cli::args::{SchemaArgs, SchemaName};
+use crate::cli::exit::Exit;
+use crate::cli::output;
+
+pub(crate) fn run(args: &SchemaArgs) -> Exit {
+    output::data(match args.name {
+        SchemaName::Manifest => temporal_manifest::manifest::schema::TEXT,
+        SchemaName::Report => temporal_manifest::report::schema::REPORT,
+        SchemaName::Event => temporal_manifest::report::schema::EVENT,
+    })
+}

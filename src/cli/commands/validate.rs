@@ -1,0 +1,67 @@
+//! `validate`: everything that can be known from the files.
+
+use serde_json::json;
+
+use crate::cli::args::{GlobalArgs, OutputFormat, ValidateArgs};
+use crate::cli::environment::Environment;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+
+pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+    let mut checked = super::check(&args.paths, None);
+    let invalid = output::diagnostics(&mut checked.diagnostics, global, environment);
+    let exit = if invalid {
+        Exit::Invalid
+    } else {
+        Exit::Success
+    };
+    let (files, starts) = (checked.sources.len(), checked.preflight.total);
+    let written = match global.output {
+        Some(OutputFormat::Json | OutputFormat::Jsonl) => output::data(&as_json(&checked, invalid)),
+        Some(OutputFormat::None | OutputFormat::Github) => return exit,
+        Some(OutputFormat::Text) | None if invalid => {
+            let problems = checked.diagnostics.len();
+            output::say(&format!(
+                "{}; nothing was sent",
+                counted(problems, "problem")
+            ));
+            return exit;
+        }
+        Some(OutputFormat::Text) | None => {
+            let files = counted(files, "file");
+            output::data(&format!(
+                "valid: {} in {files}\n",
+                counted(starts as usize, "start")
+            ))
+        }
+    };
+    if written == Exit::Success {
+        exit
+    } else {
+        written
+    }
+}
+
+/// What `validate -o json` prints, also where `apply` meets an invalid manifest.
+pub(super) fn as_json(checked: &super::Checked, invalid: bool) -> String {
+    let records: Vec<_> = checked
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.to_record())
+        .collect();
+    let document = json!({
+        "apiVersion": "temporal-manifest/v1",
+        "kind": "Validation",
+        "valid": !invalid,
+        "files": checked.sources.len(),
+        "starts": checked.preflight.total,
+        "diagnostics": records,
+    });
+    format!("{document:#}\n")
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn counted(count: usize, word: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{plural}")
+}

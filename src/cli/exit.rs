@@ -1,0 +1,117 @@
+//! Every exit code, and which one a summary comes to.
+
+use temporal_manifest::report::summary::Summary;
+use temporal_manifest::run::event::Stopped;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Every start is in the wanted state.
+    Success,
+    /// The flags make no sense.
+    Usage,
+    /// The manifest is invalid; nothing was sent.
+    Invalid,
+    /// Some starts failed for good.
+    Failed,
+    /// No connection, or everything is refused.
+    NoConnection,
+    /// Starts are unknown, or skipped by an interruption of the service.
+    Unknown,
+    /// A Workflow ended, but not Completed.
+    NotCompleted,
+    /// A report could not be written.
+    NotWritten,
+    /// Workflows were still running when the waiting ended.
+    StillRunning,
+    /// A signal, or a closed standard output.
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+impl Exit {
+    /// The code for the shell.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Usage => 2,
+            Exit::Invalid => 3,
+            Exit::Failed => 4,
+            Exit::NoConnection => 5,
+            Exit::Unknown => 6,
+            Exit::NotCompleted => 7,
+            Exit::NotWritten => 8,
+            Exit::StillRunning => 9,
+            Exit::Interrupted { signal } => 128 + signal as u8,
+        }
+    }
+
+    /// What an apply comes to. When several codes apply, the one that a caller must know first.
+    pub(crate) fn of(summary: &Summary) -> Self {
+        let workflows = summary.workflows.unwrap_or_default();
+        match &summary.stopped {
+            Some(Stopped::Interrupt { signal }) => Exit::Interrupted { signal: *signal },
+            Some(Stopped::NoConnection { .. } | Stopped::Refusal { .. }) => Exit::NoConnection,
+            Some(Stopped::Input { .. }) => Exit::Invalid,
+            Some(Stopped::Silence { .. } | Stopped::Timeout) => Exit::Unknown,
+            None if summary.unknown > 0 || summary.skipped > 0 => Exit::Unknown,
+            None if summary.failed > 0 || summary.existing_failed > 0 => Exit::Failed,
+            None if workflows.running > 0 => Exit::StillRunning,
+            None if workflows.ended_otherwise() > 0 => Exit::NotCompleted,
+            None => Exit::Success,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporal_manifest::report::summary::WorkflowCounts;
+
+    fn summary(change: impl FnOnce(&mut Summary)) -> Summary {
+        let mut summary = Summary::default();
+        change(&mut summary);
+        summary
+    }
+
+    #[test]
+    fn the_code_that_matters_most_wins() {
+        let workflows = |running, failed| {
+            Some(WorkflowCounts {
+                running,
+                failed,
+                ..WorkflowCounts::default()
+            })
+        };
+        let table = [
+            (summary(|_| {}), 0),
+            (summary(|s| s.existing = 3), 0),
+            (summary(|s| (s.existing, s.existing_failed) = (3, 3)), 4),
+            (summary(|s| s.failed = 1), 4),
+            (summary(|s| (s.failed, s.unknown) = (1, 1)), 6),
+            (
+                summary(|s| (s.failed, s.workflows) = (1, workflows(1, 1))),
+                4,
+            ),
+            (summary(|s| s.workflows = workflows(1, 1)), 9),
+            (summary(|s| s.workflows = workflows(0, 1)), 7),
+            (
+                summary(|s| (s.unknown, s.stopped) = (1, Some(Stopped::Interrupt { signal: 15 }))),
+                143,
+            ),
+            (
+                summary(|s| {
+                    s.stopped = Some(Stopped::NoConnection {
+                        message: String::new(),
+                    })
+                }),
+                5,
+            ),
+        ];
+        for (summary, code) in table {
+            assert_eq!(Exit::of(&summary).code(), code, "{summary:?}");
+        }
+    }
+}

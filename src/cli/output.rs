@@ -1,0 +1,117 @@
+//! Standard output and standard error. Data goes to the one, words for people to the other.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity, Style};
+
+use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
+use super::environment::Environment;
+use super::exit::Exit;
+use super::settings;
+
+/// Width of text where there is no terminal.
+const DEFAULT_WIDTH: usize = 100;
+
+/// Writes data to standard output. A reader that has gone is no error: nobody is left to tell.
+pub(crate) fn data(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    written(
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()),
+        Exit::Success,
+    )
+}
+
+/// The exit code after a write to standard output: `otherwise` if it went well.
+pub(crate) fn written(result: io::Result<()>, otherwise: Exit) -> Exit {
+    match result {
+        Ok(()) => otherwise,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => otherwise,
+        Err(error) => {
+            say(&format!("error: cannot write to standard output: {error}"));
+            Exit::NotWritten
+        }
+    }
+}
+
+/// Says a line to the person.
+pub(crate) fn say(line: &str) {
+    // Nobody is left to tell that standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Tells an error that ends the command, in the form that was asked for.
+pub(crate) fn fail(
+    format: Option<OutputFormat>,
+    exit: Exit,
+    code: &str,
+    message: &str,
+    help: Option<&str>,
+) -> Exit {
+    say(&format!("error: {message}"));
+    if let Some(help) = help {
+        say(&format!("  help: {help}"));
+    }
+    if matches!(format, Some(OutputFormat::Json | OutputFormat::Jsonl)) {
+        let error =
+            json!({"code": code, "message": message, "help": help, "exitCode": exit.code()});
+        data(&format!("{}\n", json!({"error": error})));
+    }
+    exit
+}
+
+/// How diagnostics are drawn on standard error.
+pub(crate) fn style(global: &GlobalArgs, environment: &Environment) -> Style {
+    Style {
+        color: settings::color(global.color, environment, environment.stderr_is_terminal),
+        width: environment.width.unwrap_or(DEFAULT_WIDTH).clamp(40, 120),
+    }
+}
+
+/// Shows diagnostics in the form that was asked for, and whether one of them is an error.
+pub(crate) fn diagnostics(
+    diagnostics: &mut [Diagnostic],
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> bool {
+    diagnostic::sort(diagnostics);
+    match global.output {
+        Some(OutputFormat::Json | OutputFormat::Jsonl | OutputFormat::None) => {}
+        Some(OutputFormat::Github) => {
+            for diagnostic in diagnostics.iter() {
+                data(&format!("{}\n", diagnostic.to_github_annotation()));
+            }
+        }
+        Some(OutputFormat::Text) | None => {
+            let drawn = diagnostic::render(diagnostics, style(global, environment));
+            let _ = io::stderr().lock().write_all(drawn.as_bytes());
+        }
+    }
+    diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Starts the log on standard error.
+pub(crate) fn start_log(level: Option<LogLevel>, format: Option<LogFormat>) {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let level = match level.unwrap_or(LogLevel::Never) {
+        LogLevel::Never => return,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    // Only our own words: what libraries log at debug level may hold metadata of calls.
+    let ours = tracing_subscriber::filter::Targets::new().with_target("temporal_manifest", level);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    let registry = tracing_subscriber::registry().with(ours);
+    match format.unwrap_or(LogFormat::Text) {
+        LogFormat::Text => registry.with(layer).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
+    }
+}
