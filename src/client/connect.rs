@@ -86,7 +86,7 @@ pub enum ConnectError {
         /// What is there instead.
         peer: Peer,
         /// What the first call came to.
-        error: StartError,
+        error: Box<StartError>,
         /// Whether TLS was spoken.
         tls: bool,
     },
@@ -102,7 +102,7 @@ pub enum ConnectError {
         /// Where it is.
         address: String,
         /// What it says.
-        error: StartError,
+        error: Box<StartError>,
     },
     /// There is no such namespace.
     #[error("{address}: the Temporal Service has no namespace `{namespace}`")]
@@ -237,6 +237,7 @@ fn open_for_starts(
 /// What a failed first question means. Looks at the address if no gRPC answer came from it.
 async fn failed(connection: &Connection, error: StartError) -> ConnectError {
     let address = connection.address.clone();
+    let error = Box::new(error);
     match error.class {
         Class::Refused if error.reason == "unimplemented" => ConnectError::NotTemporal { address },
         Class::Refused | Class::Fatal | Class::Throttled | Class::Existing(_) => {

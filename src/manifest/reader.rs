@@ -258,7 +258,8 @@ impl<'s> Reader<'s> {
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
         if let Some(tag) = tag {
             let non_specific = tag.handle == "!" && tag.suffix.is_empty();
-            if !non_specific && !(tag.is_yaml_core_schema() && tag.suffix == own) {
+            let fits = non_specific || (tag.is_yaml_core_schema() && tag.suffix == own);
+            if !fits {
                 self.unsupported_tag(tag, span);
             }
         }

@@ -72,7 +72,7 @@ fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failur
             let separator = if current.is_some() { "---\n" } else { "" };
             let head =
                 serde_yaml::to_string(&document_head(manifest.name())).map_err(io::Error::other)?;
-            write!(out, "{separator}{head}starts:\n")?;
+            writeln!(out, "{separator}{head}starts:")?;
             current = Some(position);
         }
         let start = start.map_err(Failure::Changed)?;
