@@ -7,6 +7,7 @@ use std::time::Duration;
 use temporal_manifest::client::config::{self, Profile, ProfileTls};
 use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
+use temporal_manifest::run::attempt::IDENTITY_PREFIX;
 
 use super::args::{ColorChoice, ConnectionArgs, GlobalArgs};
 use super::environment::Environment;
@@ -395,7 +396,7 @@ fn identity(environment: &Environment, invocation_id: &str) -> String {
         .map(str::to_owned)
         .or_else(host_name);
     format!(
-        "temporal-manifest:{user}@{}:{invocation_id}",
+        "{IDENTITY_PREFIX}{user}@{}:{invocation_id}",
         host.as_deref().unwrap_or("unknown")
     )
 }

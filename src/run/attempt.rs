@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::event::{AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, StartFinished};
-use super::starter::{Answer, Class, Existing, Found, Policies, StartError, Starter};
+use super::starter::{
+    Answer, Class, Existing, Found, Origin, Patience, Policies, StartError, Starter,
+};
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::start::Start;
 
@@ -32,6 +34,9 @@ pub struct Context {
     /// Longest time from a start's first attempt to its last. Default: 5 min.
     pub retry_for: Duration,
 }
+
+/// What our default identity begins with; it ends in the ID of the invocation.
+pub const IDENTITY_PREFIX: &str = "temporal-manifest:";
 
 /// How far apart this machine's clock and the service's may be, for telling runs of this
 /// invocation from older ones.
@@ -239,31 +244,23 @@ impl<'a, S: Starter> Attempt<'a, S> {
 
     /// The run is ours; tells this invocation's from an earlier one's.
     async fn ours(&self, run_id: String, first_run_id: String) -> Result<Step, StartError> {
-        let outcome = if self.context.key.is_given() {
+        let mut outcome = Outcome::Started;
+        if self.context.key.is_given() {
             let first = if first_run_id.is_empty() {
                 &run_id
             } else {
                 &first_run_id
             };
-            let origin = self.starter.origin(&self.start.workflow_id, first).await?;
-            let age = self.context.started_at.duration_since(origin.started_at);
-            let by_us = origin.identity.contains(&self.context.invocation_id);
-            let older = if age.abs() > CLOCK_TOLERANCE {
-                age.is_positive()
-            } else if origin.identity.contains("temporal-manifest:") {
-                !by_us
-            } else {
-                // The user chose an identity, so it cannot tell invocations apart.
-                age.is_positive()
+            let older = match self.starter.origin(&self.start.workflow_id, first).await {
+                Ok(origin) => is_older(&origin, self.context),
+                // The first run has left retention, so it is not from just now.
+                Err(error) if error.reason == "notFound" => true,
+                Err(error) => return Err(error),
             };
             if older {
-                Outcome::Deduplicated
-            } else {
-                Outcome::Started
+                outcome = Outcome::Deduplicated;
             }
-        } else {
-            Outcome::Started
-        };
+        }
         Ok(Step::Done {
             outcome,
             run_id,
@@ -277,7 +274,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
         let closed = match existing.closed {
             Some(closed) => Ok(closed),
             None => {
-                let patience = super::starter::Patience::Now;
+                let patience = Patience::Now;
                 let close = self
                     .starter
                     .close(&self.start.workflow_id, &existing.run_id, patience)
@@ -325,6 +322,18 @@ impl Existing {
             &self.first_run_id
         }
     }
+}
+
+/// Whether a run under our key was begun by an earlier invocation. Clocks decide where they may;
+/// closer together than they can be trusted, the identity of the client that began it does, as it
+/// ends in the ID of its invocation.
+fn is_older(origin: &Origin, context: &Context) -> bool {
+    let age = context.started_at.duration_since(origin.started_at);
+    let tells_invocations = origin.identity.starts_with(IDENTITY_PREFIX);
+    if age.abs() <= CLOCK_TOLERANCE && tells_invocations {
+        return !origin.identity.ends_with(&context.invocation_id);
+    }
+    age.is_positive()
 }
 
 /// The outcome of a start that was not tried.
@@ -396,4 +405,41 @@ fn backoff(attempts: u32, error: &StartError) -> Duration {
         .saturating_mul(1 << attempts.min(10).saturating_sub(1))
         .min(10_000);
     Duration::from_millis(fastrand::u64(ceiling / 10..=ceiling))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_this_invocation_are_told_from_older_ones() {
+        let context = Context {
+            key: IdempotencyKey::given("key"),
+            namespace: "default".to_owned(),
+            invocation_id: "me".to_owned(),
+            started_at: Timestamp::from_second(1_000_000).expect("a valid time"),
+            fail_existing: false,
+            retry_for: Duration::ZERO,
+        };
+        let table = [
+            // Seconds after the invocation began, identity, is older.
+            (-61, "temporal-manifest:u@h:me", true),
+            (-61, "someone", true),
+            (-59, "temporal-manifest:u@h:me", false),
+            (-59, "temporal-manifest:u@h:other", true),
+            (-1, "someone", true),
+            (1, "someone", false),
+            (1, "temporal-manifest:u@h:me", false),
+            (1, "temporal-manifest:u@h:other", true),
+            (61, "temporal-manifest:u@h:other", false),
+            (61, "someone", false),
+        ];
+        for (seconds, identity, older) in table {
+            let origin = Origin {
+                identity: identity.to_owned(),
+                started_at: context.started_at + jiff::SignedDuration::from_secs(seconds),
+            };
+            assert_eq!(is_older(&origin, &context), older, "{seconds} {identity}");
+        }
+    }
 }

@@ -60,8 +60,8 @@ pub async fn run<S: Starter>(
                         halt.cancel();
                     }
                     Some(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
-                        // Nothing was heard for as long as this start was tried.
-                        if last_answer < began && !halted {
+                        // Nothing was heard in the later half of the time this start was tried.
+                        if last_answer.elapsed() * 2 >= began.elapsed() && !halted {
                             stopped = Some(Stopped::Silence { error: ErrorRecord::from(error) });
                             halt.cancel();
                         }

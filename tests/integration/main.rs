@@ -1,5 +1,6 @@
 //! Tests of the whole program and of its edges, in one binary so that they link once.
 
+mod engine;
 mod schemas;
 mod support;
 mod wire;

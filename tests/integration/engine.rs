@@ -1,0 +1,418 @@
+//! The engine against a scripted service, on a paused clock.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use temporal_manifest::expand::identity::IdempotencyKey;
+use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, SourceLine, Start};
+use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
+use temporal_manifest::run::starter::{
+    Answer, Class, Close, Existing, Found, Origin, Patience, Policies, StartError, Starter,
+};
+use temporal_manifest::run::{self, Limits};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What the scripted service does with one call.
+#[derive(Clone, Copy, Debug)]
+enum Reply {
+    /// Carries it out and answers.
+    Answer,
+    /// Carries it out, and the answer is lost.
+    LostAnswer,
+    /// Does not carry it out, and says so in a way that may pass.
+    Unavailable,
+    /// Does not carry it out, because too much is asked.
+    Throttle,
+    /// Never carries it out.
+    Refuse,
+    /// Refuses everybody.
+    Deny,
+}
+
+/// A service that keeps to the rules of request IDs and ID policies, and to its script.
+struct Service {
+    script: Vec<Reply>,
+    latency: Duration,
+    calls: AtomicUsize,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+    /// Workflow ID to the request ID that began its run. Runs stay open.
+    runs: Mutex<HashMap<String, String>>,
+    /// How many runs were begun for each Workflow ID.
+    begun: Mutex<HashMap<String, usize>>,
+}
+
+impl Service {
+    fn new(script: Vec<Reply>, latency: Duration) -> Self {
+        Service {
+            script,
+            latency,
+            calls: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
+            runs: Mutex::new(HashMap::new()),
+            begun: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn begin(
+        &self,
+        start: &Start,
+        request_id: Uuid,
+        policies: Policies,
+    ) -> Result<Answer, StartError> {
+        let mut runs = self.runs.lock().expect("no test panics here");
+        let run_id = format!("run-{}", start.workflow_id);
+        let owner = runs.get(&start.workflow_id).cloned();
+        let terminates = policies == Policies::AsAsked
+            && start.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
+        match owner {
+            Some(owner) if owner == request_id.to_string() && !terminates => {}
+            Some(owner) if !terminates => {
+                let existing = Existing {
+                    request_id: owner,
+                    run_id: run_id.clone(),
+                    first_run_id: run_id,
+                    closed: Some(false),
+                };
+                return Err(error(Class::Existing(existing), "ALREADY_EXISTS"));
+            }
+            _ => {
+                runs.insert(start.workflow_id.clone(), request_id.to_string());
+                let mut begun = self.begun.lock().expect("no test panics here");
+                *begun.entry(start.workflow_id.clone()).or_default() += 1;
+            }
+        }
+        Ok(Answer {
+            run_id: run_id.clone(),
+            first_run_id: run_id,
+            began: true,
+        })
+    }
+}
+
+fn error(class: Class, code: &'static str) -> StartError {
+    StartError {
+        class,
+        code,
+        reason: "scripted",
+        message: String::new(),
+        cause: None,
+        scope: None,
+    }
+}
+
+impl Starter for Service {
+    async fn start(
+        &self,
+        start: &Start,
+        request_id: Uuid,
+        policies: Policies,
+    ) -> Result<Answer, StartError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
+        tokio::time::sleep(self.latency).await;
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        // Past its end the script answers, so that every start can come to an end.
+        match self.script.get(call).copied().unwrap_or(Reply::Answer) {
+            Reply::Answer => self.begin(start, request_id, policies),
+            Reply::LostAnswer => {
+                let _ = self.begin(start, request_id, policies);
+                Err(error(Class::Unanswered, "DEADLINE_EXCEEDED"))
+            }
+            Reply::Unavailable => Err(error(Class::Transient, "UNAVAILABLE")),
+            Reply::Throttle => Err(error(Class::Throttled, "RESOURCE_EXHAUSTED")),
+            Reply::Refuse => Err(error(Class::Refused, "INVALID_ARGUMENT")),
+            Reply::Deny => Err(error(Class::Fatal, "PERMISSION_DENIED")),
+        }
+    }
+
+    async fn find_request(
+        &self,
+        workflow_id: &str,
+        _: &str,
+        request_id: Uuid,
+    ) -> Result<Found, StartError> {
+        let runs = self.runs.lock().expect("no test panics here");
+        let ours = runs
+            .get(workflow_id)
+            .is_some_and(|owner| *owner == request_id.to_string());
+        Ok(if ours { Found::Began } else { Found::No })
+    }
+
+    async fn origin(&self, _: &str, _: &str) -> Result<Origin, StartError> {
+        Ok(Origin {
+            identity: "scripted".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    async fn close(&self, _: &str, _: &str, _: Patience) -> Result<Option<Close>, StartError> {
+        Ok(None)
+    }
+}
+
+fn start(index: u64, conflict: Option<IdConflictPolicy>) -> Start {
+    Start {
+        index,
+        source: SourceLine {
+            file: "scripted.yaml".into(),
+            line: 1,
+            row: None,
+        },
+        name: None,
+        workflow_id: format!("workflow-{index}"),
+        workflow_type: "Scripted".to_owned(),
+        task_queue: "scripted".to_owned(),
+        args: Vec::new(),
+        id_reuse_policy: Some(IdReusePolicy::AllowDuplicate),
+        id_conflict_policy: conflict,
+        execution_timeout: None,
+        run_timeout: None,
+        task_timeout: None,
+        start_delay: None,
+        cron_schedule: None,
+        retry_policy: None,
+        memo: Vec::new(),
+        search_attributes: Vec::new(),
+        headers: Vec::new(),
+        priority: None,
+        static_summary: None,
+        static_details: None,
+        versioning_override: None,
+        completion_callbacks: Vec::new(),
+        links: Vec::new(),
+        on_conflict: None,
+        fail_existing: false,
+    }
+}
+
+/// How the engine is driven.
+#[derive(Clone, Debug)]
+struct Drive {
+    starts: u64,
+    parallelism: usize,
+    script: Vec<Reply>,
+    latency_ms: u64,
+    stop_after_ms: Option<u64>,
+    terminate_existing: bool,
+}
+
+struct Driven {
+    service: Service,
+    finished: Vec<StartFinished>,
+    stopped: Option<Stopped>,
+}
+
+fn drive(drive: &Drive) -> Driven {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(async {
+        let service = Service::new(
+            drive.script.clone(),
+            Duration::from_millis(drive.latency_ms),
+        );
+        let context = Context {
+            key: IdempotencyKey::random(),
+            namespace: "default".to_owned(),
+            invocation_id: "scripted".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+            fail_existing: false,
+            retry_for: Duration::from_secs(60),
+        };
+        let limits = Limits {
+            parallelism: drive.parallelism,
+            wait: None,
+        };
+        let stop = CancellationToken::new();
+        let (sender, starts) = mpsc::channel(4);
+        let (events, mut receiver) = mpsc::channel(4);
+        let conflict = drive
+            .terminate_existing
+            .then_some(IdConflictPolicy::TerminateExisting);
+        let feed = async {
+            for index in 0..drive.starts {
+                sender
+                    .send(start(index, conflict))
+                    .await
+                    .expect("the engine takes every start");
+            }
+            drop(sender);
+        };
+        let stopping = async {
+            if let Some(after) = drive.stop_after_ms {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                stop.cancel();
+            }
+        };
+        let listen = async {
+            let mut finished = Vec::new();
+            while let Some(event) = receiver.recv().await {
+                if let Event::StartFinished(start) = event {
+                    finished.push(start);
+                }
+            }
+            finished
+        };
+        let running = run::run(&service, starts, &context, limits, &stop, events);
+        let (stopped, (), (), finished) = futures::join!(running, feed, stopping, listen);
+        Driven {
+            service,
+            finished,
+            stopped,
+        }
+    })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        6 => Just(Reply::Answer),
+        3 => Just(Reply::LostAnswer),
+        2 => Just(Reply::Unavailable),
+        2 => Just(Reply::Throttle),
+        1 => Just(Reply::Refuse),
+    ]
+}
+
+fn any_drive() -> impl Strategy<Value = Drive> {
+    (
+        0u64..40,
+        1usize..9,
+        prop::collection::vec(reply(), 0..120),
+        0u64..50,
+        prop::option::of(0u64..2_000),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(starts, parallelism, script, latency_ms, stop_after_ms, terminate_existing)| Drive {
+                starts,
+                parallelism,
+                script,
+                latency_ms,
+                stop_after_ms,
+                terminate_existing,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_start_ends_once_and_nothing_is_made_up(plan in any_drive()) {
+        let driven = drive(&plan);
+        let mut indices: Vec<u64> = driven.finished.iter().map(|start| start.index).collect();
+        indices.sort_unstable();
+        prop_assert_eq!(indices, (0..plan.starts).collect::<Vec<_>>());
+        let most = driven.service.most_in_flight.load(Ordering::SeqCst);
+        prop_assert!(most <= plan.parallelism, "{} in flight", most);
+        let begun = driven.service.begun.lock().expect("no test panics here");
+        for start in &driven.finished {
+            let runs = begun.get(&start.workflow_id).copied().unwrap_or(0);
+            prop_assert!(runs <= 1, "{} was begun {} times", start.workflow_id, runs);
+            match start.outcome {
+                Outcome::Started => prop_assert_eq!(runs, 1),
+                Outcome::Skipped => prop_assert_eq!(runs, 0),
+                Outcome::Failed => prop_assert!(start.error.is_some()),
+                Outcome::Unknown => prop_assert!(start.error.as_ref().is_some_and(|error| error.retryable)),
+                Outcome::Deduplicated | Outcome::Existing => {
+                    prop_assert!(false, "nobody else uses this service: {:?}", start);
+                }
+            }
+        }
+        if plan.stop_after_ms.is_none() && driven.stopped.is_none() {
+            let open = driven.finished.iter().filter(|start| start.outcome == Outcome::Skipped).count();
+            prop_assert_eq!(open, 0);
+        }
+    }
+}
+
+fn plan(starts: u64, parallelism: usize, script: Vec<Reply>) -> Drive {
+    Drive {
+        starts,
+        parallelism,
+        script,
+        latency_ms: 10,
+        stop_after_ms: None,
+        terminate_existing: false,
+    }
+}
+
+fn outcomes(driven: &Driven, outcome: Outcome) -> usize {
+    driven
+        .finished
+        .iter()
+        .filter(|start| start.outcome == outcome)
+        .count()
+}
+
+#[test]
+fn every_slot_is_used_and_none_more() {
+    for parallelism in [1, 2, 32] {
+        let driven = drive(&plan(200, parallelism, Vec::new()));
+        assert_eq!(
+            driven.service.most_in_flight.load(Ordering::SeqCst),
+            parallelism
+        );
+        assert_eq!(outcomes(&driven, Outcome::Started), 200);
+    }
+}
+
+#[test]
+fn lost_answers_begin_nothing_twice() {
+    let mut plan = plan(20, 4, vec![Reply::LostAnswer; 20]);
+    plan.terminate_existing = true;
+    let driven = drive(&plan);
+    assert_eq!(outcomes(&driven, Outcome::Started), 20);
+    let begun = driven.service.begun.lock().expect("no test panics here");
+    assert!(begun.values().all(|count| *count == 1), "{begun:?}");
+}
+
+#[test]
+fn a_refusal_of_everything_stops_the_apply() {
+    let driven = drive(&plan(100, 4, vec![Reply::Deny; 4]));
+    assert_eq!(outcomes(&driven, Outcome::Failed), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 96);
+    assert!(
+        matches!(driven.stopped, Some(Stopped::Refusal { .. })),
+        "{:?}",
+        driven.stopped
+    );
+}
+
+#[test]
+fn silence_stops_the_apply_as_soon_as_a_start_gives_up() {
+    let mut script = vec![Reply::Answer; 10];
+    script.extend(vec![Reply::Unavailable; 10_000]);
+    let driven = drive(&plan(1_000, 4, script));
+    assert_eq!(outcomes(&driven, Outcome::Started), 10);
+    assert_eq!(outcomes(&driven, Outcome::Unknown), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 986);
+    assert!(
+        matches!(driven.stopped, Some(Stopped::Silence { .. })),
+        "{:?}",
+        driven.stopped
+    );
+}
+
+#[test]
+fn a_service_that_never_answers_does_not_hold_an_interrupted_apply() {
+    let driven = drive(&Drive {
+        latency_ms: 3_600_000,
+        stop_after_ms: Some(100),
+        ..plan(10, 4, Vec::new())
+    });
+    assert_eq!(outcomes(&driven, Outcome::Unknown), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 6);
+}
