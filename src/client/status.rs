@@ -46,7 +46,7 @@ pub(super) fn start_error(status: &Status) -> StartError {
                     first_run_id: failure.first_execution_run_id,
                     closed: closed_by_words(status.message()),
                 };
-                error(Class::Existing(existing), "workflowExists")
+                error(Class::Existing(Box::new(existing)), "workflowExists")
             }
             None => error(Class::Refused, "alreadyExists"),
         },

@@ -196,7 +196,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
             Err(StartError {
                 class: Class::Existing(existing),
                 ..
-            }) => self.existing(existing).await,
+            }) => self.existing(*existing).await,
             Err(error) => Step::Failed(error),
         }
     }
@@ -218,7 +218,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
             Err(StartError {
                 class: Class::Existing(existing),
                 ..
-            }) => existing,
+            }) => *existing,
             Err(error) => return Err(error),
         };
         if existing.request_id == self.request_id.to_string() {

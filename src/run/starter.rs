@@ -167,7 +167,7 @@ pub struct StartError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The Workflow ID is taken, and the policies say to leave it.
-    Existing(Existing),
+    Existing(Box<Existing>),
     /// Too much is asked of the service. Nothing was started.
     Throttled,
     /// The service could not do it just now. It may have started.

@@ -82,7 +82,7 @@ impl Service {
                     first_run_id: run_id,
                     closed: Some(false),
                 };
-                return Err(error(Class::Existing(existing), "ALREADY_EXISTS"));
+                return Err(error(Class::Existing(Box::new(existing)), "ALREADY_EXISTS"));
             }
             _ => {
                 runs.insert(start.workflow_id.clone(), request_id.to_string());
