@@ -8,6 +8,8 @@ use temporal_manifest::run::event::Stopped;
 pub(crate) enum Exit {
     /// Every start is in the wanted state.
     Success,
+    /// A bug, or a machine out of threads.
+    Internal,
     /// The flags make no sense.
     Usage,
     /// The manifest is invalid; nothing was sent.
@@ -36,6 +38,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
+            Exit::Internal => 1,
             Exit::Usage => 2,
             Exit::Invalid => 3,
             Exit::Failed => 4,

@@ -18,13 +18,16 @@ use environment::Environment;
 use exit::Exit;
 
 /// Parses the command line, runs the command, and returns the exit code.
+///
+/// A panic is a bug of ours. It ends as [`Exit::Internal`], so that a caller never takes it for
+/// one of the outcomes that the other codes stand for.
 pub(crate) fn main() -> ExitCode {
     let environment = Environment::capture();
-    let exit = match Cli::try_parse() {
+    let exit = std::panic::catch_unwind(|| match Cli::try_parse() {
         Ok(cli) => run(&cli, &environment),
         Err(error) => usage(&error),
-    };
-    ExitCode::from(exit.code())
+    });
+    ExitCode::from(exit.unwrap_or(Exit::Internal).code())
 }
 
 fn run(cli: &Cli, environment: &Environment) -> Exit {

@@ -146,7 +146,7 @@ pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environme
         Ok(runtime) => runtime.block_on(apply.run(checked.expansion, audience)),
         Err(error) => {
             let message = format!("cannot start the runtime: {error}");
-            output::fail(global.output, Exit::NotWritten, "runtime", &message, None)
+            output::fail(global.output, Exit::Internal, "runtime", &message, None)
         }
     }
 }
