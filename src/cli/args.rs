@@ -138,6 +138,9 @@ pub(crate) struct ApplyArgs {
     /// Most starts in flight [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) parallelism: Option<u16>,
+    /// Most calls per second [default: as many as the service takes]
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub(crate) rate: Option<f64>,
     /// How long one start is tried [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) retry_for: Option<Duration>,
@@ -277,6 +280,17 @@ pub(crate) enum SchemaName {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| format!("{error}; write for example 30s, 1h30m or 2d"))
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as 50 or 0.5".to_owned())?;
+    if (0.001..=1_000_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("it must be from 0.001 to 1000000".to_owned())
+    }
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

@@ -32,6 +32,9 @@ pub struct Summary {
     /// With `--wait`: how the Workflows ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflows: Option<WorkflowCounts>,
+    /// The pace that the service's throttling last came to, in calls per second.
+    #[serde(skip)]
+    pub pace: Option<f64>,
     /// Existing ones that count as failed.
     #[serde(skip)]
     pub existing_failed: u64,
@@ -93,6 +96,7 @@ impl Summary {
                 } += 1;
             }
             Event::ApplyFinished(finished) => self.stopped.clone_from(&finished.stopped),
+            Event::PaceChanged(changed) => self.pace = Some(changed.starts_per_second),
             Event::ApplyStarted(_) | Event::AttemptFailed(_) => {}
         }
     }

@@ -11,7 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::event::{AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, StartFinished};
+use super::event::{
+    AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, PaceChanged, StartFinished,
+};
+use super::pace::Pace;
 use super::starter::{
     Answer, Class, Existing, Found, Origin, Patience, Policies, StartError, Starter,
 };
@@ -51,6 +54,7 @@ pub(super) struct Attempt<'a, S> {
     pub(super) context: &'a Context,
     pub(super) stop: &'a CancellationToken,
     pub(super) start: &'a Start,
+    pub(super) pace: &'a Pace,
     request_id: Uuid,
 }
 
@@ -64,14 +68,19 @@ pub(super) struct Settled {
 }
 
 /// What one attempt came to.
-enum Step {
-    Done {
-        outcome: Outcome,
-        run_id: String,
-        first_run_id: String,
-        state: Option<ExistingState>,
-    },
+struct Step {
+    outcome: Outcome,
+    run_id: String,
+    first_run_id: String,
+    state: Option<ExistingState>,
+}
+
+/// Why an attempt came to nothing.
+enum Trouble {
+    /// A call failed.
     Failed(StartError),
+    /// The apply was stopped before a call was made.
+    Withheld,
 }
 
 impl<'a, S: Starter> Attempt<'a, S> {
@@ -79,16 +88,17 @@ impl<'a, S: Starter> Attempt<'a, S> {
         starter: &'a S,
         context: &'a Context,
         stop: &'a CancellationToken,
+        pace: &'a Pace,
         start: &'a Start,
     ) -> Self {
-        let request_id = context
-            .key
-            .request_id(&context.namespace, &start.workflow_id);
+        let key = &context.key;
+        let request_id = key.request_id(&context.namespace, &start.workflow_id);
         Attempt {
             starter,
             context,
             stop,
             start,
+            pace,
             request_id,
         }
     }
@@ -97,153 +107,195 @@ impl<'a, S: Starter> Attempt<'a, S> {
     /// another one.
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
-        let mut attempts = 0;
-        let mut throttled = 0;
-        loop {
-            attempts += 1;
-            let error = match self.once(attempts).await {
-                Step::Done {
-                    outcome,
-                    run_id,
-                    first_run_id,
-                    state,
-                } => {
-                    let mut finished = self.finished(outcome, attempts, throttled, began);
-                    finished.first_run_id =
-                        Some(first_run_id).filter(|first| *first != run_id && !first.is_empty());
-                    finished.run_id = Some(run_id);
-                    finished.existing_state = state;
-                    if outcome == Outcome::Existing
-                        && (self.context.fail_existing || self.start.fail_existing)
-                    {
-                        finished.error = Some(existing_error());
-                    }
+        let (mut attempts, mut throttled) = (0, 0);
+        let mut last_error: Option<StartError> = None;
+        let error = loop {
+            let error = match self.once(attempts + 1).await {
+                Ok(step) => {
+                    let finished = self.done(step, attempts + 1, throttled, began);
                     return Settled {
                         finished,
                         error: None,
                         began,
                     };
                 }
-                Step::Failed(error) => error,
+                Err(Trouble::Failed(error)) => error,
+                Err(Trouble::Withheld) => match last_error {
+                    Some(error) => break error,
+                    None => {
+                        let finished = skipped(self.context, self.start);
+                        return Settled {
+                            finished,
+                            error: None,
+                            began,
+                        };
+                    }
+                },
             };
-            throttled += u32::from(error.class == Class::Throttled);
-            let pause = backoff(attempts, &error);
-            let gives_up = error.code == "INTERNAL" && attempts >= MAX_INTERNAL_ATTEMPTS;
-            let in_time = began.elapsed() + pause <= self.context.retry_for;
-            if error.is_retryable() && in_time && !gives_up && !self.stop.is_cancelled() {
-                report(Event::AttemptFailed(AttemptFailed {
-                    index: self.start.index,
-                    workflow_id: self.start.workflow_id.clone(),
-                    attempt: attempts,
-                    error: ErrorRecord::from(&error),
-                    retry_in_ms: pause.as_millis() as u64,
-                }))
-                .await;
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => continue,
-                    () = self.stop.cancelled() => {}
-                }
+            attempts += 1;
+            if error.class == Class::Throttled {
+                throttled += 1;
+                self.slow_down(&error, &mut report).await;
             }
-            let outcome = if error.is_retryable() {
-                Outcome::Unknown
-            } else {
-                Outcome::Failed
-            };
-            let mut finished = self.finished(outcome, attempts, throttled, began);
-            finished.error = Some(ErrorRecord::from(&error));
-            return Settled {
-                finished,
-                error: Some(error),
-                began,
-            };
+            let pause = backoff(attempts, &error);
+            if !self.tries_again(&error, attempts, began.elapsed() + pause) {
+                break error;
+            }
+            tracing::info!(
+                workflow_id = self.start.workflow_id,
+                attempt = attempts,
+                code = error.code,
+                reason = error.reason,
+                message = error.message,
+                pause_ms = pause.as_millis() as u64,
+                "attempt failed, trying again"
+            );
+            report(Event::AttemptFailed(AttemptFailed {
+                index: self.start.index,
+                workflow_id: self.start.workflow_id.clone(),
+                attempt: attempts,
+                error: ErrorRecord::from(&error),
+                retry_in_ms: pause.as_millis() as u64,
+            }))
+            .await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => last_error = Some(error),
+                () = self.stop.cancelled() => break error,
+            }
+        };
+        let outcome = if error.is_retryable() {
+            Outcome::Unknown
+        } else {
+            Outcome::Failed
+        };
+        let mut finished = self.finished(outcome, attempts, throttled, began);
+        finished.error = Some(ErrorRecord::from(&error));
+        Settled {
+            finished,
+            error: Some(error),
+            began,
         }
     }
 
+    fn tries_again(&self, error: &StartError, attempts: u32, until: Duration) -> bool {
+        let gives_up = error.code == "INTERNAL" && attempts >= MAX_INTERNAL_ATTEMPTS;
+        let in_time = until <= self.context.retry_for;
+        error.is_retryable() && in_time && !gives_up && !self.stop.is_cancelled()
+    }
+
+    /// All starts slow down together, unless only this Workflow ID is busy.
+    async fn slow_down(&self, error: &StartError, report: &mut impl AsyncFnMut(Event)) {
+        if error.is_only_this_workflow() {
+            return;
+        }
+        if let Some(starts_per_second) = self.pace.throttled() {
+            tracing::info!(
+                starts_per_second,
+                cause = error.cause,
+                scope = error.scope,
+                "slowing down"
+            );
+            report(Event::PaceChanged(PaceChanged {
+                at: Timestamp::now(),
+                starts_per_second,
+                error: ErrorRecord::from(error),
+            }))
+            .await;
+        }
+    }
+
+    fn done(&self, step: Step, attempts: u32, throttled: u32, began: Instant) -> StartFinished {
+        let mut finished = self.finished(step.outcome, attempts, throttled, began);
+        let first = Some(step.first_run_id);
+        finished.first_run_id = first.filter(|first| *first != step.run_id && !first.is_empty());
+        finished.run_id = Some(step.run_id);
+        finished.existing_state = step.state;
+        let fails = self.context.fail_existing || self.start.fail_existing;
+        if step.outcome == Outcome::Existing && fails {
+            finished.error = Some(existing_error());
+        }
+        finished
+    }
+
     /// One attempt. The first one under a fresh key cannot be a repeat and costs a single call.
-    async fn once(&self, attempt: u32) -> Step {
-        if attempt > 1 || self.context.key.is_given() {
-            match self.probe().await {
-                Ok(Some(step)) => return step,
-                Ok(None) => {}
-                Err(error) => return Step::Failed(error),
-            }
-        }
-        match self
-            .starter
-            .start(self.start, self.request_id, Policies::AsAsked)
-            .await
+    async fn once(&self, attempt: u32) -> Result<Step, Trouble> {
+        if (attempt > 1 || self.context.key.is_given())
+            && let Some(step) = self.probe().await?
         {
-            Ok(Answer {
-                run_id,
-                first_run_id,
-                began: true,
-            }) => Step::Done {
-                outcome: Outcome::Started,
-                run_id,
-                first_run_id,
-                state: None,
-            },
-            Ok(Answer {
-                run_id,
-                first_run_id,
-                began: false,
-            }) => Step::Done {
-                outcome: Outcome::Existing,
-                run_id,
-                first_run_id,
-                state: Some(ExistingState::Running),
-            },
-            Err(StartError {
-                class: Class::Existing(existing),
-                ..
-            }) => self.existing(*existing).await,
-            Err(error) => Step::Failed(error),
+            return Ok(step);
         }
+        let (outcome, state, answer) = match self.send(Policies::AsAsked).await? {
+            Ok(answer) if answer.began => (Outcome::Started, None, answer),
+            Ok(answer) => (Outcome::Existing, Some(ExistingState::Running), answer),
+            Err(existing) => return self.existing(existing).await,
+        };
+        Ok(Step {
+            outcome,
+            run_id: answer.run_id,
+            first_run_id: answer.first_run_id,
+            state,
+        })
     }
 
     /// Finds out whether an earlier attempt or invocation began the run, and begins it if the
     /// Workflow ID is free. `None`: somebody else's run has the ID, so the real request is due.
-    async fn probe(&self) -> Result<Option<Step>, StartError> {
-        let existing = match self
-            .starter
-            .start(self.start, self.request_id, Policies::Probe)
-            .await
-        {
+    async fn probe(&self) -> Result<Option<Step>, Trouble> {
+        let existing = match self.send(Policies::Probe).await? {
             Ok(answer) => {
-                return self
-                    .ours(answer.run_id, answer.first_run_id)
-                    .await
-                    .map(Some);
+                let ours = self.ours(answer.run_id, answer.first_run_id).await?;
+                return Ok(Some(ours));
             }
-            Err(StartError {
-                class: Class::Existing(existing),
-                ..
-            }) => *existing,
-            Err(error) => return Err(error),
+            Err(existing) => existing,
         };
         if existing.request_id == self.request_id.to_string() {
-            return self
-                .ours(existing.run_id, existing.first_run_id)
-                .await
-                .map(Some);
+            let ours = self.ours(existing.run_id, existing.first_run_id).await?;
+            return Ok(Some(ours));
         }
-        let first = existing.first_run();
-        match self
+        let first = existing.first_run().to_owned();
+        let find = self
             .starter
-            .find_request(&self.start.workflow_id, first, self.request_id)
-            .await?
-        {
-            Found::Began => {
-                let first = first.to_owned();
-                self.ours(existing.run_id, first).await.map(Some)
-            }
-            Found::Attached => Ok(Some(self.existing(existing).await)),
+            .find_request(&self.start.workflow_id, &first, self.request_id);
+        match self.paced(find).await? {
+            Found::Began => Ok(Some(self.ours(existing.run_id, first).await?)),
+            Found::Attached => Ok(Some(self.existing(existing).await?)),
             Found::No => Ok(None),
         }
     }
 
+    /// Sends the start request: the answer, or the run that is in the way.
+    async fn send(&self, policies: Policies) -> Result<Result<Answer, Existing>, Trouble> {
+        let call = self.starter.start(self.start, self.request_id, policies);
+        match self.paced(call).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Trouble::Failed(StartError {
+                class: Class::Existing(existing),
+                ..
+            })) => Ok(Err(*existing)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Makes a call when its turn comes.
+    async fn paced<T>(
+        &self,
+        call: impl Future<Output = Result<T, StartError>>,
+    ) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Trouble::Withheld),
+            () = self.pace.permit() => {}
+        }
+        let result = call.await;
+        match &result {
+            Ok(_) => self.pace.accepted(),
+            Err(error) if !error.is_retryable() => self.pace.accepted(),
+            Err(_) => {}
+        }
+        result.map_err(Trouble::Failed)
+    }
+
     /// The run is ours; tells this invocation's from an earlier one's.
-    async fn ours(&self, run_id: String, first_run_id: String) -> Result<Step, StartError> {
+    async fn ours(&self, run_id: String, first_run_id: String) -> Result<Step, Trouble> {
         let mut outcome = Outcome::Started;
         if self.context.key.is_given() {
             let first = if first_run_id.is_empty() {
@@ -251,17 +303,18 @@ impl<'a, S: Starter> Attempt<'a, S> {
             } else {
                 &first_run_id
             };
-            let older = match self.starter.origin(&self.start.workflow_id, first).await {
+            let origin = self.starter.origin(&self.start.workflow_id, first);
+            let older = match self.paced(origin).await {
                 Ok(origin) => is_older(&origin, self.context),
                 // The first run has left retention, so it is not from just now.
-                Err(error) if error.reason == "notFound" => true,
-                Err(error) => return Err(error),
+                Err(Trouble::Failed(error)) if error.reason == "notFound" => true,
+                Err(trouble) => return Err(trouble),
             };
             if older {
                 outcome = Outcome::Deduplicated;
             }
         }
-        Ok(Step::Done {
+        Ok(Step {
             outcome,
             run_id,
             first_run_id,
@@ -270,31 +323,26 @@ impl<'a, S: Starter> Attempt<'a, S> {
     }
 
     /// Somebody else's run has the Workflow ID, and the policies say to leave it.
-    async fn existing(&self, existing: Existing) -> Step {
+    async fn existing(&self, existing: Existing) -> Result<Step, Trouble> {
         let closed = match existing.closed {
-            Some(closed) => Ok(closed),
+            Some(closed) => closed,
             None => {
-                let patience = Patience::Now;
-                let close = self
-                    .starter
-                    .close(&self.start.workflow_id, &existing.run_id, patience)
-                    .await;
-                close.map(|close| close.is_some())
+                let id = &self.start.workflow_id;
+                let close = self.starter.close(id, &existing.run_id, Patience::Now);
+                self.paced(close).await?.is_some()
             }
         };
-        match closed {
-            Ok(closed) => Step::Done {
-                outcome: Outcome::Existing,
-                run_id: existing.run_id,
-                first_run_id: existing.first_run_id,
-                state: Some(if closed {
-                    ExistingState::Closed
-                } else {
-                    ExistingState::Running
-                }),
-            },
-            Err(error) => Step::Failed(error),
-        }
+        let state = if closed {
+            ExistingState::Closed
+        } else {
+            ExistingState::Running
+        };
+        Ok(Step {
+            outcome: Outcome::Existing,
+            run_id: existing.run_id,
+            first_run_id: existing.first_run_id,
+            state: Some(state),
+        })
     }
 
     fn finished(
@@ -393,18 +441,20 @@ fn existing_error() -> ErrorRecord {
     }
 }
 
-/// Pause before the next attempt: exponential with full jitter. 100 ms doubling up to 10 s, from
-/// 1 s if the service throttles.
+/// Pause before the next attempt: exponential with full jitter, from 100 ms doubling up to 10 s.
+/// After throttling the common pace decides when the next call is made; only a Workflow ID that
+/// is busy by itself waits for itself, from 1 s.
 fn backoff(attempts: u32, error: &StartError) -> Duration {
+    if error.class == Class::Throttled && !error.is_only_this_workflow() {
+        return Duration::from_millis(fastrand::u64(0..=50));
+    }
     let base: u64 = if error.class == Class::Throttled {
         1_000
     } else {
         100
     };
-    let ceiling = base
-        .saturating_mul(1 << attempts.min(10).saturating_sub(1))
-        .min(10_000);
-    Duration::from_millis(fastrand::u64(ceiling / 10..=ceiling))
+    let doubled = base.saturating_mul(1 << attempts.min(10).saturating_sub(1));
+    Duration::from_millis(fastrand::u64(0..=doubled.min(10_000)))
 }
 
 #[cfg(test)]

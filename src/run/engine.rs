@@ -1,7 +1,7 @@
 //! The bounded loop: takes a start while a slot is free, settles it, tells what happened.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,16 +10,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Limits;
 use super::attempt::{Attempt, Context, Settled, abandoned, skipped};
 use super::event::{ErrorRecord, Event, Stopped};
-use super::starter::{Class, Starter};
+use super::pace::Pace;
+use super::starter::{Class, StartError, Starter};
 use super::wait::Waiting;
 use crate::expand::start::Start;
 
 /// Longest time that starts in flight are given to settle after a stop.
 pub const SETTLE_FOR: Duration = Duration::from_secs(15);
 
-/// Starts everything that comes out of `starts`, at most `parallelism` at a time.
+/// Starts everything that comes out of `starts`, at most `limits.parallelism` at a
+/// time and not faster than `limits.starts_per_second`.
 ///
 /// Each start ends in exactly one [`Event::StartFinished`]. When `stop` is cancelled, or the
 /// service refuses everything or falls silent, no new start is made: those in flight are settled
@@ -28,17 +31,20 @@ pub async fn run<S: Starter>(
     starter: &S,
     mut starts: mpsc::Receiver<Start>,
     context: &Context,
-    parallelism: usize,
+    limits: Limits,
     stop: &CancellationToken,
     events: &mpsc::Sender<Event>,
     waits: Option<&mpsc::Sender<Waiting>>,
 ) -> Option<Stopped> {
     // Cancelled by the caller's stop, and by what the service says.
     let halt = stop.child_token();
+    let pace = Pace::new(limits.starts_per_second);
     let mut stopped = None;
     let mut last_answer = Instant::now();
+    let unsettled = Mutex::new(BTreeMap::new());
+    // These futures do all the sending themselves. If this loop sent anything, it would wait for room
+    // that the channel has promised to a future which nobody polls meanwhile.
     let mut in_flight = FuturesUnordered::new();
-    let mut unsettled = BTreeMap::new();
     let mut exhausted = false;
     let mut settle_until = None;
     loop {
@@ -51,9 +57,8 @@ pub async fn run<S: Starter>(
         }
         tokio::select! {
             biased;
-            Some(settled) = in_flight.next(), if !in_flight.is_empty() => {
-                let Settled { finished, error, began }: Settled = settled;
-                unsettled.remove(&finished.index);
+            Some((error, began)) = in_flight.next(), if !in_flight.is_empty() => {
+                let (error, began): (Option<StartError>, Instant) = (error, began);
                 match &error {
                     Some(error) if error.class == Class::Fatal => {
                         stopped.get_or_insert(Stopped::Refusal { error: ErrorRecord::from(error) });
@@ -68,31 +73,36 @@ pub async fn run<S: Starter>(
                     }
                     _ => last_answer = Instant::now(),
                 }
-                if let Some(waits) = waits && let Some(waiting) = Waiting::for_start(&finished) {
-                    // A waiter that is gone has nothing to wait for.
-                    let _ = waits.send(waiting).await;
-                }
-                emit(events, Event::StartFinished(finished)).await;
             }
             () = halt.cancelled(), if !halted => {}
             () = sleep_until(settle_until), if halted => break,
-            next = starts.recv(), if !halted && !exhausted && in_flight.len() < parallelism => {
+            next = starts.recv(), if !halted && !exhausted && in_flight.len() < limits.parallelism => {
                 let Some(start) = next else {
                     exhausted = true;
                     continue;
                 };
                 let start = Arc::new(start);
-                unsettled.insert(start.index, Arc::clone(&start));
-                let halt = &halt;
+                lock(&unsettled).insert(start.index, Arc::clone(&start));
+                let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
                 in_flight.push(async move {
-                    let attempt = Attempt::new(starter, context, halt, &start);
-                    attempt.settle(async |event| emit(events, event).await).await
+                    let attempt = Attempt::new(starter, context, halt, pace, &start);
+                    let report = async |event| emit(events, event).await;
+                    let Settled { finished, error, began } = attempt.settle(report).await;
+                    let waiting = waits.and_then(|_| Waiting::for_start(&finished));
+                    emit(events, Event::StartFinished(finished)).await;
+                    lock(unsettled).remove(&start.index);
+                    if let (Some(waits), Some(waiting)) = (waits, waiting) {
+                        // A waiter that is gone has nothing to wait for.
+                        let _ = waits.send(waiting).await;
+                    }
+                    (error, began)
                 });
             }
         }
     }
     drop(in_flight);
-    for start in unsettled.into_values() {
+    let abandoned_starts = std::mem::take(&mut *lock(&unsettled));
+    for start in abandoned_starts.into_values() {
         emit(events, Event::StartFinished(abandoned(context, &start))).await;
     }
     // The producer is blocked on a full channel or done; what it has left was never tried.
@@ -109,6 +119,12 @@ pub async fn skip(
     while let Some(start) = starts.recv().await {
         emit(events, Event::StartFinished(skipped(context, &start))).await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .expect("nothing panics while it holds this lock")
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -22,6 +22,8 @@ pub enum Event {
     ApplyStarted(ApplyStarted),
     /// An attempt to start a Workflow failed and is followed by another one.
     AttemptFailed(AttemptFailed),
+    /// The service throttles, and all starts slow down together.
+    PaceChanged(PaceChanged),
     /// A start has its outcome. Exactly one for each start.
     StartFinished(StartFinished),
     /// With `--wait`: a Workflow has ended, or is not waited for any longer.
@@ -100,6 +102,18 @@ pub struct AttemptFailed {
     pub error: ErrorRecord,
     /// Milliseconds until the next attempt.
     pub retry_in_ms: u64,
+}
+
+/// The service throttles, and all starts slow down together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaceChanged {
+    /// When.
+    pub at: Timestamp,
+    /// Calls per second from now on; without further throttling the pace grows by itself.
+    pub starts_per_second: f64,
+    /// What the service said.
+    pub error: ErrorRecord,
 }
 
 /// A start has its outcome.

@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod engine;
 pub mod event;
+pub mod pace;
 pub mod starter;
 pub mod wait;
 
@@ -21,6 +22,8 @@ use wait::WaitLimits;
 pub struct Limits {
     /// Most starts in flight. At least 1, default 32.
     pub parallelism: usize,
+    /// Most calls per second. Default: as many as the service takes.
+    pub starts_per_second: Option<f64>,
     /// Whether and how long Workflows are waited for. Default: not at all.
     pub wait: Option<WaitLimits>,
 }
@@ -45,7 +48,7 @@ pub async fn run<S: Starter>(
             starter,
             starts,
             context,
-            limits.parallelism,
+            limits,
             stop,
             &events,
             waits.as_ref(),

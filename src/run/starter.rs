@@ -194,6 +194,11 @@ pub struct Existing {
 }
 
 impl StartError {
+    /// Whether the service throttles only this Workflow ID, and nobody else has to slow down.
+    pub fn is_only_this_workflow(&self) -> bool {
+        self.class == Class::Throttled && self.cause == Some("BUSY_WORKFLOW")
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(

@@ -233,6 +233,7 @@ fn drive(drive: &Drive) -> Driven {
         };
         let limits = Limits {
             parallelism: drive.parallelism,
+            starts_per_second: None,
             wait: None,
         };
         let stop = CancellationToken::new();
@@ -307,7 +308,7 @@ fn any_drive() -> impl Strategy<Value = Drive> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn every_start_ends_once_and_nothing_is_made_up(plan in any_drive()) {

@@ -120,6 +120,7 @@ pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environme
     };
     let limits = Limits {
         parallelism: args.parallelism.map_or(PARALLELISM, usize::from),
+        starts_per_second: args.rate,
         wait: args.wait.then_some(WaitLimits {
             timeout: args.wait_timeout,
         }),
