@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Start the Workflows and report what happened
     Apply(Box<ApplyArgs>),
+    /// Render the report of a journal again
+    Report(ReportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a commented manifest to start from
@@ -151,6 +153,19 @@ pub(crate) struct ApplyArgs {
     /// [env: TEMPORAL_MANIFEST_IDEMPOTENCY_KEY] [default: a new random one]
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// Most starts that may fail, as a number or a share such as 5%, before no further one is made
+    /// [default: all]
+    #[arg(long, value_name = "N|P%", value_parser = parse_max_failures)]
+    pub(crate) max_failures: Option<MaxFailures>,
+    /// Keep a journal in this new file, to go on from after an interruption
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Go on with the apply that this journal is about: leave out what is finished
+    #[arg(long, value_name = "JOURNAL")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Write the report to a file too; FORMAT is json. Repeatable
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
+    pub(crate) report: Vec<PathBuf>,
     /// Wait for the Workflows and collect their results
     #[arg(long)]
     pub(crate) wait: bool,
@@ -209,6 +224,16 @@ pub(crate) struct ConnectionArgs {
     /// gRPC metadata of every call; repeatable [env: TEMPORAL_GRPC_META_<KEY>]
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) grpc_meta: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The journal of an apply
+    #[arg(value_name = "JOURNAL")]
+    pub(crate) journal: PathBuf,
+    /// Leave results out of all output
+    #[arg(long)]
+    pub(crate) hide_results: bool,
 }
 
 #[derive(Debug, Args)]
@@ -276,10 +301,47 @@ pub(crate) enum SchemaName {
     Report,
     /// Of each line of `apply -o jsonl`
     Event,
+    /// Of each line of a journal
+    Journal,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| format!("{error}; write for example 30s, 1h30m or 2d"))
+}
+
+/// How many starts may fail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum MaxFailures {
+    Count(u64),
+    Percent(f64),
+}
+
+impl MaxFailures {
+    /// The number for an apply of `total` starts.
+    pub(crate) fn of(self, total: u64) -> u64 {
+        match self {
+            MaxFailures::Count(count) => count,
+            MaxFailures::Percent(percent) => (total as f64 * percent / 100.0) as u64,
+        }
+    }
+}
+
+fn parse_max_failures(text: &str) -> Result<MaxFailures, String> {
+    let wrong = || "write a number such as 10, or a share such as 5%".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxFailures::Percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(MaxFailures::Count).map_err(|_| wrong()),
+    }
+}
+
+fn parse_report(text: &str) -> Result<PathBuf, String> {
+    match text.split_once('=') {
+        Some(("json", file)) if !file.is_empty() => Ok(PathBuf::from(file)),
+        _ => Err("write json=FILE".to_owned()),
+    }
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

@@ -59,6 +59,9 @@ impl Exit {
             Some(Stopped::NoConnection { .. } | Stopped::Refusal { .. }) => Exit::NoConnection,
             Some(Stopped::Input { .. }) => Exit::Invalid,
             Some(Stopped::Silence { .. } | Stopped::Timeout) => Exit::Unknown,
+            // What was skipped was skipped because too many had failed.
+            Some(Stopped::Failures { .. }) if summary.unknown == 0 => Exit::Failed,
+            Some(Stopped::Failures { .. }) => Exit::Unknown,
             None if summary.unknown > 0 || summary.skipped > 0 => Exit::Unknown,
             None if summary.failed > 0 || summary.existing_failed > 0 => Exit::Failed,
             None if workflows.running > 0 => Exit::StillRunning,

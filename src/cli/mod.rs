@@ -36,6 +36,7 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Validate(args) => commands::validate::run(args, &cli.global, environment),
         Command::Render(args) => commands::render::run(args, &cli.global, environment),
         Command::Apply(args) => commands::apply::run(args, &cli.global, environment),
+        Command::Report(args) => commands::report::run(args, &cli.global, environment),
         Command::Schema(args) => commands::schema::run(args),
         Command::Init => commands::init::run(),
         Command::Completion(args) => commands::completion::script(args, Cli::command()),

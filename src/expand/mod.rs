@@ -13,11 +13,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::manifest::Manifest;
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::locate::Target;
 use crate::manifest::node::Node;
-use crate::manifest::source::Span;
+use crate::manifest::source::{Span, hex};
 use identity::{Generator, IdempotencyKey};
 use payload::FileRules;
 use start::Start;
@@ -27,6 +29,8 @@ use start::Start;
 pub struct Options {
     /// The key that generated Workflow IDs depend on; without one they stay empty.
     pub key: Option<IdempotencyKey>,
+    /// Whether preflight computes [`Preflight::digest`]. Default: no.
+    pub digest: bool,
     /// Whether `$payload` files may lie outside of the manifest's folder. Default: no.
     pub allow_outside: bool,
 }
@@ -45,6 +49,8 @@ pub struct Preflight {
     pub total: u64,
     /// Starts that begin another Workflow when they are applied again under another key.
     pub repeatable: u64,
+    /// SHA-256 over all starts, in order, if it was asked for and nothing is wrong.
+    pub digest: Option<String>,
     /// Everything that is wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -59,9 +65,15 @@ impl Expansion {
     pub fn preflight(&self) -> Preflight {
         let mut preflight = Preflight::default();
         let mut seen = WorkflowIds::default();
+        let mut digest = self.options.digest.then(Sha256::new);
         for item in self.items() {
             preflight.total += 1;
             if let Ok(start) = &item.start {
+                if let Some(digest) = &mut digest {
+                    digest.update((start.workflow_id.len() as u64).to_le_bytes());
+                    digest.update(start.workflow_id.as_bytes());
+                    digest.update(start.content_digest());
+                }
                 preflight.repeatable += u64::from(may_repeat(item.manifest, item.entry, start));
             }
             match &item.start {
@@ -78,6 +90,10 @@ impl Expansion {
                 Err(diagnostics) => preflight.diagnostics.extend_from_slice(diagnostics),
             }
         }
+        let sound = preflight.diagnostics.is_empty();
+        preflight.digest = digest
+            .filter(|_| sound)
+            .map(|digest| hex(&digest.finalize()));
         preflight
     }
 

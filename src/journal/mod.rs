@@ -1,9 +1,11 @@
-//! The invocation on disk: its events as lines, to be replayed by index.
+//! The invocation on disk: its events as lines, to be read back by index.
 //!
 //! Reports need every outcome, in order. Memory must not grow with their number, so they are
-//! written as they happen and read back when they are due.
+//! written as they happen and read back when they are due: from the file that the user named,
+//! which a later invocation can go on with, or from a temporary one.
 
+mod file;
 pub mod record;
-mod spool;
+pub mod resume;
 
-pub use spool::Spool;
+pub use file::{Journal, JournalError};

@@ -1,5 +1,6 @@
 //! Stage 4: events -> what people and programs read.
 
+pub mod files;
 pub mod json;
 pub mod jsonl;
 pub mod progress;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::json::Report;
+use crate::journal::record::Line;
 use crate::run::event::Event;
 
 /// The committed `schemas/report.schema.json`: the document of `apply -o json`.
@@ -10,6 +11,14 @@ pub const REPORT: &str = include_str!("../../schemas/report.schema.json");
 
 /// The committed `schemas/event.schema.json`: a line of `apply -o jsonl`.
 pub const EVENT: &str = include_str!("../../schemas/event.schema.json");
+
+/// The committed `schemas/journal.schema.json`: a line of a journal.
+pub const JOURNAL: &str = include_str!("../../schemas/journal.schema.json");
+
+/// Generates the journal's schema. A test keeps the committed file equal to it.
+pub fn generate_journal() -> Value {
+    generate::<Line>()
+}
 
 /// Generates the report's schema. A test keeps the committed file equal to it.
 pub fn generate_report() -> Value {

@@ -217,6 +217,9 @@ pub fn reason(stopped: &Stopped) -> String {
     match stopped {
         Stopped::Interrupt { signal: 15 } => "terminated: no further starts were made".to_owned(),
         Stopped::Interrupt { .. } => "interrupted: no further starts were made".to_owned(),
+        Stopped::Failures { count } => {
+            format!("no further starts were made, because {count} had failed (--max-failures)")
+        }
         Stopped::Timeout => "the command timeout passed: no further starts were made".to_owned(),
         Stopped::NoConnection { message } => format!("no starts were made: {message}"),
         Stopped::Refusal { error } => {

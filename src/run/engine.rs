@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::Either;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::attempt::{Attempt, Context, Settled, abandoned, skipped};
-use super::event::{ErrorRecord, Event, Stopped};
+use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
 use super::pace::Pace;
 use super::starter::{Class, StartError, Starter};
 use super::wait::Waiting;
@@ -21,15 +22,25 @@ use crate::expand::start::Start;
 /// Longest time that starts in flight are given to settle after a stop.
 pub const SETTLE_FOR: Duration = Duration::from_secs(15);
 
-/// Starts everything that comes out of `starts`, at most `limits.parallelism` at a
-/// time and not faster than `limits.starts_per_second`.
+/// What the engine is given.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A start to be made.
+    Start(Arc<Start>),
+    /// A start that an earlier invocation has finished, and whose Workflow is to be waited for.
+    Earlier(Box<StartFinished>),
+}
+
+/// Starts everything that comes out of `work`, at most `limits.parallelism` at a time and not
+/// faster than `limits.starts_per_second`.
 ///
-/// Each start ends in exactly one [`Event::StartFinished`]. When `stop` is cancelled, or the
-/// service refuses everything or falls silent, no new start is made: those in flight are settled
-/// without another attempt, and the rest ends as `skipped`. Returns why it stopped, if it did.
+/// Each start ends in exactly one [`Event::StartFinished`]. When `stop` is cancelled, the service
+/// refuses everything or falls silent, or too many starts have failed, no new start is made: those
+/// in flight are settled without another attempt, and the rest ends as `skipped`. Returns why it
+/// stopped, if it did.
 pub async fn run<S: Starter>(
     starter: &S,
-    mut starts: mpsc::Receiver<Start>,
+    mut work: mpsc::Receiver<Work>,
     context: &Context,
     limits: Limits,
     stop: &CancellationToken,
@@ -39,11 +50,10 @@ pub async fn run<S: Starter>(
     // Cancelled by the caller's stop, and by what the service says.
     let halt = stop.child_token();
     let pace = Pace::new(limits.starts_per_second);
-    let mut stopped = None;
-    let mut last_answer = Instant::now();
+    let mut judge = Judge::new(limits.max_failures);
     let unsettled = Mutex::new(BTreeMap::new());
-    // These futures do all the sending themselves. If this loop sent anything, it would wait for room
-    // that the channel has promised to a future which nobody polls meanwhile.
+    // These futures do all the sending themselves. If this loop sent anything, it would wait for
+    // room that the channel has promised to a future which nobody polls meanwhile.
     let mut in_flight = FuturesUnordered::new();
     let mut exhausted = false;
     let mut settle_until = None;
@@ -55,49 +65,37 @@ pub async fn run<S: Starter>(
         if halted && settle_until.is_none() {
             settle_until = Some(Instant::now() + SETTLE_FOR);
         }
+        let has_slot = !halted && !exhausted && in_flight.len() < limits.parallelism;
         tokio::select! {
             biased;
-            Some((error, began)) = in_flight.next(), if !in_flight.is_empty() => {
-                let (error, began): (Option<StartError>, Instant) = (error, began);
-                match &error {
-                    Some(error) if error.class == Class::Fatal => {
-                        stopped.get_or_insert(Stopped::Refusal { error: ErrorRecord::from(error) });
-                        halt.cancel();
-                    }
-                    Some(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
-                        // Nothing was heard in the later half of the time this start was tried.
-                        if last_answer.elapsed() * 2 >= began.elapsed() && !halted {
-                            stopped = Some(Stopped::Silence { error: ErrorRecord::from(error) });
-                            halt.cancel();
-                        }
-                    }
-                    _ => last_answer = Instant::now(),
+            Some(heard) = in_flight.next(), if !in_flight.is_empty() => {
+                if let Some(heard) = heard {
+                    judge.hear(&heard, &halt);
                 }
             }
             () = halt.cancelled(), if !halted => {}
             () = sleep_until(settle_until), if halted => break,
-            next = starts.recv(), if !halted && !exhausted && in_flight.len() < limits.parallelism => {
-                let Some(start) = next else {
-                    exhausted = true;
-                    continue;
-                };
-                let start = Arc::new(start);
-                lock(&unsettled).insert(start.index, Arc::clone(&start));
-                let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
-                in_flight.push(async move {
-                    let attempt = Attempt::new(starter, context, halt, pace, &start);
-                    let report = async |event| emit(events, event).await;
-                    let Settled { finished, error, began } = attempt.settle(report).await;
-                    let waiting = waits.and_then(|_| Waiting::for_start(&finished));
-                    emit(events, Event::StartFinished(finished)).await;
-                    lock(unsettled).remove(&start.index);
-                    if let (Some(waits), Some(waiting)) = (waits, waiting) {
-                        // A waiter that is gone has nothing to wait for.
-                        let _ = waits.send(waiting).await;
-                    }
-                    (error, began)
-                });
-            }
+            next = work.recv(), if has_slot => match next {
+                None => exhausted = true,
+                Some(Work::Earlier(finished)) => in_flight.push(Either::Left(async move {
+                    wait_for(waits, &finished).await;
+                    None
+                })),
+                Some(Work::Start(start)) => {
+                    lock(&unsettled).insert(start.index, Arc::clone(&start));
+                    let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
+                    in_flight.push(Either::Right(async move {
+                        let attempt = Attempt::new(starter, context, halt, pace, &start);
+                        let report = async |event| emit(events, event).await;
+                        let Settled { finished, error, began } = attempt.settle(report).await;
+                        let failed = finished.outcome != Outcome::Unknown && finished.error.is_some();
+                        emit(events, Event::StartFinished(finished.clone())).await;
+                        lock(unsettled).remove(&start.index);
+                        wait_for(waits, &finished).await;
+                        Some(Heard { error, began, failed })
+                    }));
+                }
+            },
         }
     }
     drop(in_flight);
@@ -106,18 +104,78 @@ pub async fn run<S: Starter>(
         emit(events, Event::StartFinished(abandoned(context, &start))).await;
     }
     // The producer is blocked on a full channel or done; what it has left was never tried.
-    skip(starts, context, events).await;
-    stopped
+    skip(work, context, events).await;
+    judge.stopped
 }
 
-/// Ends everything that comes out of `starts` as `skipped`.
-pub async fn skip(
-    mut starts: mpsc::Receiver<Start>,
-    context: &Context,
-    events: &mpsc::Sender<Event>,
-) {
-    while let Some(start) = starts.recv().await {
-        emit(events, Event::StartFinished(skipped(context, &start))).await;
+/// Ends everything that comes out of `work` as `skipped`.
+pub async fn skip(mut work: mpsc::Receiver<Work>, context: &Context, events: &mpsc::Sender<Event>) {
+    while let Some(next) = work.recv().await {
+        if let Work::Start(start) = next {
+            emit(events, Event::StartFinished(skipped(context, &start))).await;
+        }
+    }
+}
+
+/// What a start in flight has come to.
+struct Heard {
+    error: Option<StartError>,
+    began: Instant,
+    failed: bool,
+}
+
+/// Decides when no further start is to be made.
+struct Judge {
+    stopped: Option<Stopped>,
+    last_answer: Instant,
+    failures: u64,
+    max_failures: Option<u64>,
+}
+
+impl Judge {
+    fn new(max_failures: Option<u64>) -> Self {
+        Judge {
+            stopped: None,
+            last_answer: Instant::now(),
+            failures: 0,
+            max_failures,
+        }
+    }
+
+    fn hear(&mut self, heard: &Heard, halt: &CancellationToken) {
+        self.failures += u64::from(heard.failed);
+        let verdict = match &heard.error {
+            Some(error) if error.class == Class::Fatal => Some(Stopped::Refusal {
+                error: ErrorRecord::from(error),
+            }),
+            Some(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
+                // Nothing was heard in the later half of the time that this start was tried.
+                let silent = self.last_answer.elapsed() * 2 >= heard.began.elapsed();
+                silent.then(|| Stopped::Silence {
+                    error: ErrorRecord::from(error),
+                })
+            }
+            _ => {
+                self.last_answer = Instant::now();
+                None
+            }
+        };
+        let too_many = self.max_failures.is_some_and(|most| self.failures > most);
+        let verdict = verdict.or(too_many.then_some(Stopped::Failures {
+            count: self.failures,
+        }));
+        // What comes after a stop, the user's included, did not cause it.
+        if verdict.is_some() && !halt.is_cancelled() {
+            self.stopped = verdict;
+            halt.cancel();
+        }
+    }
+}
+
+async fn wait_for(waits: Option<&mpsc::Sender<Waiting>>, finished: &StartFinished) {
+    if let (Some(waits), Some(waiting)) = (waits, Waiting::for_start(finished)) {
+        // A waiter that is gone has nothing to wait for.
+        let _ = waits.send(waiting).await;
     }
 }
 

@@ -327,6 +327,11 @@ pub enum Stopped {
         /// Number of the signal.
         signal: i32,
     },
+    /// More starts failed than `--max-failures` allows.
+    Failures {
+        /// How many.
+        count: u64,
+    },
     /// The command timeout passed.
     Timeout,
     /// The service could not be reached, or refused the first question.

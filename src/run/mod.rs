@@ -11,8 +11,8 @@ use futures::future::OptionFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::expand::start::Start;
 use attempt::Context;
+use engine::Work;
 use event::{Event, Stopped};
 use starter::Starter;
 use wait::WaitLimits;
@@ -24,6 +24,8 @@ pub struct Limits {
     pub parallelism: usize,
     /// Most calls per second. Default: as many as the service takes.
     pub starts_per_second: Option<f64>,
+    /// Most starts that may fail before no further one is made. Default: all.
+    pub max_failures: Option<u64>,
     /// Whether and how long Workflows are waited for. Default: not at all.
     pub wait: Option<WaitLimits>,
 }
@@ -32,7 +34,7 @@ pub struct Limits {
 /// stopped before all starts were made, if it did.
 pub async fn run<S: Starter>(
     starter: &S,
-    starts: mpsc::Receiver<Start>,
+    work: mpsc::Receiver<Work>,
     context: &Context,
     limits: Limits,
     stop: &CancellationToken,
@@ -46,7 +48,7 @@ pub async fn run<S: Starter>(
         let waits = limits.wait.map(|_| sender);
         engine::run(
             starter,
-            starts,
+            work,
             context,
             limits,
             stop,

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, SourceLine, Start};
 use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
 use temporal_manifest::run::starter::{
     Answer, Class, Close, Existing, Found, Origin, Patience, Policies, StartError, Starter,
@@ -234,6 +235,7 @@ fn drive(drive: &Drive) -> Driven {
         let limits = Limits {
             parallelism: drive.parallelism,
             starts_per_second: None,
+            max_failures: None,
             wait: None,
         };
         let stop = CancellationToken::new();
@@ -245,7 +247,7 @@ fn drive(drive: &Drive) -> Driven {
         let feed = async {
             for index in 0..drive.starts {
                 sender
-                    .send(start(index, conflict))
+                    .send(Work::Start(start(index, conflict).into()))
                     .await
                     .expect("the engine takes every start");
             }

@@ -13,6 +13,7 @@ fn committed_schemas_are_generated() {
         ("manifest", manifest::schema::generate()),
         ("report", report::schema::generate_report()),
         ("event", report::schema::generate_event()),
+        ("journal", report::schema::generate_journal()),
     ];
     for (name, generated) in schemas {
         let path =
@@ -32,6 +33,7 @@ fn schemas_are_schemas() {
         manifest::schema::TEXT,
         report::schema::REPORT,
         report::schema::EVENT,
+        report::schema::JOURNAL,
     ] {
         let schema: Value = serde_json::from_str(text).expect("a schema is JSON");
         jsonschema::meta::validate(&schema).expect("a schema follows its own schema");

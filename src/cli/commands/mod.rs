@@ -4,6 +4,7 @@ pub(super) mod apply;
 pub(super) mod completion;
 pub(super) mod init;
 pub(super) mod render;
+pub(super) mod report;
 pub(super) mod schema;
 pub(super) mod validate;
 
@@ -26,10 +27,11 @@ struct Checked {
 }
 
 /// Reads and checks everything that can be known without the network.
-fn check(paths: &PathArgs, key: Option<&IdempotencyKey>) -> Checked {
+fn check(paths: &PathArgs, key: Option<&IdempotencyKey>, digest: bool) -> Checked {
     let loaded = manifest::load(&paths.all());
     let options = Options {
         key: key.cloned(),
+        digest,
         allow_outside: paths.allow_outside,
     };
     let expansion = Expansion::new(loaded.manifests, options);

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
             );
         }
     };
-    let mut checked = super::check(&args.paths, key.as_ref());
+    let mut checked = super::check(&args.paths, key.as_ref(), false);
     if output::diagnostics(&mut checked.diagnostics, global, environment) {
         if matches!(
             global.output,

@@ -8,6 +8,7 @@ pub(crate) fn run(args: &SchemaArgs) -> Exit {
     output::data(match args.name {
         SchemaName::Manifest => temporal_manifest::manifest::schema::TEXT,
         SchemaName::Report => temporal_manifest::report::schema::REPORT,
+        SchemaName::Journal => temporal_manifest::report::schema::JOURNAL,
         SchemaName::Event => temporal_manifest::report::schema::EVENT,
     })
 }

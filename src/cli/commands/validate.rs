@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output;
 
 pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
-    let mut checked = super::check(&args.paths, None);
+    let mut checked = super::check(&args.paths, None, false);
     let invalid = output::diagnostics(&mut checked.diagnostics, global, environment);
     let exit = if invalid {
         Exit::Invalid

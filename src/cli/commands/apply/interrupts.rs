@@ -1,0 +1,40 @@
+//! Signals and the command timeout: the first stops the apply, the second leaves the program.
+
+use std::time::Duration;
+
+use temporal_manifest::run::event::Stopped;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `stop` at the first signal or when the timeout passes, and returns which it was.
+pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) -> Stopped {
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // Without handlers a signal ends the program at once, which a repeat makes good.
+        return std::future::pending().await;
+    };
+    let timeout = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = tokio::select! {
+        signal = next(&mut interrupt, &mut terminate) => Stopped::Interrupt { signal },
+        () = timeout => Stopped::Timeout,
+    };
+    stop.cancel();
+    tokio::spawn(async move {
+        let signal = next(&mut interrupt, &mut terminate).await;
+        std::process::exit(128 + signal);
+    });
+    stopped
+}
+
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    }
+}

@@ -1,0 +1,251 @@
+//! Everyone who hears the events of an apply, in the order they hear them: journal, summary,
+//! machine output, people.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use temporal_manifest::journal::Journal;
+use temporal_manifest::report::progress::{Audience, Progress};
+use temporal_manifest::report::summary::Summary;
+use temporal_manifest::report::text::{self, Table};
+use temporal_manifest::report::{files, json, jsonl};
+use temporal_manifest::run::event::{ApplyStarted, Event};
+
+use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
+use crate::cli::environment::Environment;
+use crate::cli::exit::Exit;
+use crate::cli::{output, settings};
+
+/// Most events that are taken in one go; after each go, what was written is handed to the system.
+const BATCH: usize = 256;
+
+pub(super) struct Listeners {
+    format: OutputFormat,
+    journal: Option<Journal>,
+    summary: Summary,
+    started: ApplyStarted,
+    finished_at: Timestamp,
+    lines: Option<BufWriter<io::Stdout>>,
+    table: Option<Table>,
+    progress: Progress,
+    reports: Vec<PathBuf>,
+    hide_results: bool,
+    color: bool,
+    began: Instant,
+    last_start: Instant,
+    failure: Option<Failure>,
+}
+
+/// A listener that programs depend on could not write.
+struct Failure {
+    to: String,
+    error: io::Error,
+}
+
+impl Listeners {
+    /// `journal` is the one that the user asked for, and `earlier` what it already counts.
+    pub(super) fn new(
+        args: &ApplyArgs,
+        global: &GlobalArgs,
+        environment: &Environment,
+        started: ApplyStarted,
+        journal: Option<Journal>,
+        earlier: Summary,
+    ) -> io::Result<Self> {
+        let format = global.output.unwrap_or(OutputFormat::Text);
+        let total = started.total;
+        let audience = if environment.stderr_is_terminal {
+            Audience::Terminal
+        } else {
+            Audience::Lines(Box::new(output::say))
+        };
+        let needs_journal = format == OutputFormat::Json || !args.report.is_empty();
+        let journal = match journal {
+            None if needs_journal => Some(Journal::temporary()?),
+            journal => journal,
+        };
+        let for_people = matches!(format, OutputFormat::Text | OutputFormat::Github);
+        let now = Instant::now();
+        Ok(Listeners {
+            format,
+            journal,
+            summary: earlier,
+            finished_at: started.at,
+            started,
+            lines: (format == OutputFormat::Jsonl).then(|| BufWriter::new(io::stdout())),
+            table: for_people.then(|| Table::new(total)),
+            progress: Progress::new(total, args.wait, audience),
+            reports: args.report.clone(),
+            hide_results: args.hide_results,
+            color: settings::color(global.color, environment, environment.stdout_is_terminal),
+            began: now,
+            last_start: now,
+            failure: None,
+        })
+    }
+
+    /// Hears everything until the last event. Cancels `stop` when a listener that programs depend
+    /// on fails.
+    pub(super) async fn listen(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut batch = Vec::new();
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                count = events.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    for event in batch.drain(..) {
+                        self.hear(event);
+                    }
+                    self.flush();
+                }
+                _ = tick.tick() => {}
+            }
+            if self.failure.is_some() {
+                stop.cancel();
+            }
+            self.progress.show(&self.summary);
+        }
+        self
+    }
+
+    fn hear(&mut self, mut event: Event) {
+        if self.hide_results
+            && let Event::WorkflowEnded(ended) = &mut event
+        {
+            ended.workflow.result = None;
+        }
+        match &event {
+            Event::ApplyStarted(started) => self.started.clone_from(started),
+            Event::StartFinished(_) => self.last_start = Instant::now(),
+            Event::ApplyFinished(finished) => self.finished_at = finished.at,
+            _ => {}
+        }
+        if let Some(journal) = &mut self.journal {
+            let written = journal.write(&event);
+            self.check_journal(written);
+        }
+        self.summary.count(&event);
+        if let Some(lines) = &mut self.lines {
+            let written = jsonl::write(lines, &event);
+            self.check_lines(written);
+        }
+        if let Some(table) = &mut self.table {
+            table.take(&event);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            let written = journal.flush();
+            self.check_journal(written);
+        }
+        if let Some(lines) = &mut self.lines {
+            let written = lines.flush();
+            self.check_lines(written);
+        }
+    }
+
+    fn check_journal(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            let journal = self.journal.take();
+            let path = journal.as_ref().and_then(|journal| journal.path());
+            let to = match path {
+                Some(path) => format!("the journal `{}`", path.display()),
+                None => "a temporary file".to_owned(),
+            };
+            self.failure.get_or_insert(Failure { to, error });
+        }
+    }
+
+    fn check_lines(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.lines = None;
+            let to = "standard output".to_owned();
+            self.failure.get_or_insert(Failure { to, error });
+        }
+    }
+
+    /// Shows the result.
+    pub(super) fn finish(mut self) -> Exit {
+        self.progress.finish();
+        let starting = self.last_start.duration_since(self.began).as_secs_f64();
+        let tried = self.summary.total - self.summary.skipped;
+        if starting > 0.0 {
+            let rate = tried as f64 / starting;
+            self.summary.starts_per_second = (rate * 10.0).round() / 10.0;
+        }
+        let reports = self.write_reports();
+        let shown = self.show();
+        let exit = Exit::of(&self.summary);
+        let failure = self
+            .failure
+            .take()
+            .filter(|it| it.error.kind() != io::ErrorKind::BrokenPipe);
+        if let Some(Failure { to, error }) = failure {
+            output::say(&format!("error: cannot write to {to}: {error}"));
+            output::say("  help: starts may have been made; repeat with the same idempotency key");
+            return Exit::NotWritten;
+        }
+        match reports {
+            Exit::Success => output::written(shown, exit),
+            other => other,
+        }
+    }
+
+    fn show(&mut self) -> io::Result<()> {
+        let Some(table) = self.table.take() else {
+            if let Some(stopped) = &self.summary.stopped {
+                output::say(&format!("error: {}", text::reason(stopped)));
+            }
+            return match self.format {
+                OutputFormat::Json => self.write_report(&mut BufWriter::new(io::stdout().lock())),
+                _ => Ok(()),
+            };
+        };
+        let took = self
+            .finished_at
+            .duration_since(self.started.at)
+            .unsigned_abs();
+        let text = table.render(&self.summary, took, self.color);
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Writes the report files; each one that cannot be written is told.
+    fn write_reports(&mut self) -> Exit {
+        let mut exit = Exit::Success;
+        for path in std::mem::take(&mut self.reports) {
+            let written = files::write_atomically(&path, |out| self.write_report(out));
+            if let Err(error) = written {
+                output::say(&format!(
+                    "error: cannot write the report `{}`: {error}",
+                    path.display()
+                ));
+                exit = Exit::NotWritten;
+            }
+        }
+        exit
+    }
+
+    /// Writes the JSON report. Without a journal nothing is left to be said: its failure is told.
+    fn write_report(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else {
+            return Err(io::Error::other("the outcomes could not be kept"));
+        };
+        let head = json::Head::new(self.started.clone(), self.summary.clone(), self.finished_at);
+        json::write(out, &head, journal.replay()?)
+    }
+}

@@ -1,0 +1,445 @@
+//! `apply`: validate, connect, start, report.
+
+mod interrupts;
+mod listeners;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use temporal_manifest::client::connect::{ConnectError, Connection, connect};
+use temporal_manifest::expand::Expansion;
+use temporal_manifest::expand::identity::IdempotencyKey;
+use temporal_manifest::journal::record::{Header, Line, Resumed, StartRecord, VERSION};
+use temporal_manifest::journal::resume::{Indices, Unfinished, resume};
+use temporal_manifest::journal::{Journal, JournalError};
+use temporal_manifest::manifest::diagnostic::Severity;
+use temporal_manifest::report::summary::Summary;
+use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::engine::Work;
+use temporal_manifest::run::event::{
+    ApplyFinished, ApplyStarted, Event, Input, Invocation, Service, Stopped,
+};
+use temporal_manifest::run::wait::WaitLimits;
+use temporal_manifest::run::{self, Limits, engine};
+
+use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
+use crate::cli::environment::Environment;
+use crate::cli::exit::Exit;
+use crate::cli::{output, settings};
+use listeners::Listeners;
+
+/// Events that may wait for the listeners before the engine has to.
+const EVENTS_AHEAD: usize = 1024;
+
+/// Starts that are expanded ahead of the engine.
+const STARTS_AHEAD: usize = 64;
+
+/// How long one start is tried.
+const RETRY_FOR: Duration = Duration::from_secs(300);
+
+/// Most starts in flight.
+const PARALLELISM: usize = 32;
+
+pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+    prepare(args, global, environment).map_or_else(|exit| exit, Apply::begin)
+}
+
+/// Everything before the network is used: settings, manifests, journal. `Err` is how it ends.
+fn prepare(
+    args: &ApplyArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Apply, Exit> {
+    let usage = |message: &str, help: Option<&str>| {
+        output::fail(global.output, Exit::Usage, "usage", message, help)
+    };
+    let invocation_id = Uuid::new_v4().to_string();
+    let given = settings::given_key(args.idempotency_key.as_deref(), environment)
+        .map_err(|error| usage(&error.to_string(), None))?;
+    let connection = settings::connection(&args.connection, global, environment, &invocation_id)
+        .map_err(|error| usage(&error.to_string(), None))?;
+    let unfinished = match &args.resume {
+        Some(path) => {
+            Some(resume(path).map_err(|error| super::report::cannot_read(global, &error))?)
+        }
+        None => None,
+    };
+    let key = match (&unfinished, given) {
+        (None, given) => given.unwrap_or_else(IdempotencyKey::random),
+        (Some(unfinished), given) => {
+            let own = &unfinished.header.apply.invocation.idempotency_key;
+            if given.is_some_and(|given| given.as_str() != own) {
+                let message = format!("the journal has another idempotency key, `{own}`");
+                return Err(usage(
+                    &message,
+                    Some("leave --idempotency-key out beside --resume"),
+                ));
+            }
+            IdempotencyKey::given(own)
+        }
+    };
+    let wants_digest = args.journal.is_some() || unfinished.is_some();
+    let mut checked = super::check(&args.paths, Some(&key), wants_digest);
+    checked
+        .diagnostics
+        .retain(|it| it.severity == Severity::Error);
+    if output::diagnostics(&mut checked.diagnostics, global, environment) {
+        let problems = super::validate::counted(checked.diagnostics.len(), "problem");
+        output::say(&format!("{problems}; nothing was sent"));
+        if matches!(
+            global.output,
+            Some(OutputFormat::Json | OutputFormat::Jsonl)
+        ) {
+            output::data(&super::validate::as_json(&checked, true));
+        }
+        return Err(Exit::Invalid);
+    }
+    let digest = checked.preflight.digest.take().unwrap_or_default();
+    if let Some(unfinished) = &unfinished {
+        fits(unfinished, &digest, &connection).map_err(|message| {
+            let help = format!(
+                "to start what is new and leave out what was started, apply without --resume and with `--idempotency-key {}`",
+                key.as_str()
+            );
+            usage(&message, Some(&help))
+        })?;
+    }
+    let started_at = Timestamp::now();
+    let context = Context {
+        key,
+        namespace: connection.namespace.clone(),
+        invocation_id,
+        started_at,
+        fail_existing: args.fail_existing,
+        retry_for: args.retry_for.unwrap_or(RETRY_FOR),
+    };
+    let inputs = checked.sources.iter().map(|source| Input {
+        path: source.name().to_owned(),
+        sha256: source.sha256().to_owned(),
+    });
+    let total = checked.preflight.total;
+    let started = ApplyStarted {
+        at: started_at,
+        invocation: Invocation {
+            id: context.invocation_id.clone(),
+            idempotency_key: context.key.as_str().to_owned(),
+            command: "apply".to_owned(),
+            started_at,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        service: Service {
+            address: connection.address.clone(),
+            namespace: connection.namespace.clone(),
+            server_version: None,
+        },
+        inputs: inputs.collect(),
+        total: Some(total),
+    };
+    let limits = Limits {
+        parallelism: args.parallelism.map_or(PARALLELISM, usize::from),
+        starts_per_second: args.rate,
+        max_failures: args.max_failures.map(|most| most.of(total)),
+        wait: args.wait.then_some(WaitLimits {
+            timeout: args.wait_timeout,
+        }),
+    };
+    let key = context.key.as_str();
+    output::say(&format!("idempotency key: {key}"));
+    let repeats = !context.key.is_given() && checked.preflight.repeatable > 0;
+    if repeats && !environment.stderr_is_terminal {
+        output::say(
+            "note: applied again, this begins new Workflows; set --idempotency-key, or workflowId and idReusePolicy: RejectDuplicate, to prevent it",
+        );
+    }
+    let header = Header {
+        version: VERSION,
+        digest,
+        apply: started.clone(),
+    };
+    let past = Past::open(args, unfinished, header, &context.invocation_id)
+        .map_err(|error| super::report::cannot_read(global, &error))?;
+    let Past {
+        journal,
+        earlier,
+        finished,
+        to_wait_for,
+    } = past;
+    let listeners = Listeners::new(args, global, environment, started.clone(), journal, earlier);
+    let listeners = listeners.map_err(|error| {
+        let message = format!("cannot write a temporary file: {error}");
+        output::fail(global.output, Exit::NotWritten, "journal", &message, None)
+    })?;
+    Ok(Apply {
+        making: Making {
+            connection,
+            context,
+            started,
+            limits,
+            timeout: global.command_timeout,
+        },
+        feed: Feed {
+            expansion: checked.expansion,
+            finished,
+            to_wait_for,
+        },
+        listeners,
+    })
+}
+
+/// Whether a journal is about the same starts in the same place.
+fn fits(unfinished: &Unfinished, digest: &str, connection: &Connection) -> Result<(), String> {
+    let header = &unfinished.header;
+    let namespace = &header.apply.service.namespace;
+    if *namespace != connection.namespace {
+        return Err(format!(
+            "the journal is about the namespace `{namespace}`, and this apply is about `{}`",
+            connection.namespace
+        ));
+    }
+    if header.digest != digest {
+        return Err(
+            "the starts are not those that the journal is about: a manifest has changed".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// What an earlier invocation has left, and where this one writes.
+struct Past {
+    journal: Option<Journal>,
+    earlier: Summary,
+    finished: Indices,
+    to_wait_for: Option<Records>,
+}
+
+type Records = Box<dyn Iterator<Item = std::io::Result<StartRecord>> + Send>;
+
+impl Past {
+    fn open(
+        args: &ApplyArgs,
+        unfinished: Option<Unfinished>,
+        header: Header,
+        invocation_id: &str,
+    ) -> Result<Self, JournalError> {
+        let mut past = Past {
+            journal: None,
+            earlier: Summary::default(),
+            finished: Indices::default(),
+            to_wait_for: None,
+        };
+        let Some(Unfinished {
+            mut journal,
+            finished,
+            ended,
+            ..
+        }) = unfinished
+        else {
+            past.journal = args
+                .journal
+                .as_ref()
+                .map(|path| Journal::create(path, header))
+                .transpose()?;
+            return Ok(past);
+        };
+        let path = journal.path().map(ToOwned::to_owned).unwrap_or_default();
+        let failed = |source| JournalError::Io {
+            path: path.clone(),
+            source,
+        };
+        for record in journal.replay().map_err(failed)? {
+            let mut record = record.map_err(failed)?;
+            if finished.contains(record.start.index) {
+                if !ended.contains(record.start.index) {
+                    record.workflow = None;
+                }
+                super::report::events(record).for_each(|event| past.earlier.count(&event));
+            }
+        }
+        let line = Line::Resumed(Resumed {
+            at: header.apply.at,
+            invocation_id: invocation_id.to_owned(),
+        });
+        journal
+            .write_line(&line)
+            .and_then(|()| journal.sync())
+            .map_err(failed)?;
+        if args.wait {
+            let is_open = {
+                let finished = finished.clone();
+                move |index| finished.contains(index) && !ended.contains(index)
+            };
+            let records = journal.replay().map_err(failed)?;
+            past.to_wait_for = Some(Box::new(records.filter(move |record| {
+                record
+                    .as_ref()
+                    .map_or(true, |record| is_open(record.start.index))
+            })));
+        }
+        past.journal = Some(journal);
+        past.finished = finished;
+        Ok(past)
+    }
+}
+
+/// An apply that is ready to begin.
+struct Apply {
+    making: Making,
+    feed: Feed,
+    listeners: Listeners,
+}
+
+impl Apply {
+    fn begin(self) -> Exit {
+        // One thread is faster than several: the work for one start is shorter than a hand-over.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(self.run()),
+            Err(error) => {
+                output::say(&format!("error: cannot start the runtime: {error}"));
+                Exit::Internal
+            }
+        }
+    }
+
+    async fn run(self) -> Exit {
+        let stop = CancellationToken::new();
+        let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
+        let listening = self.listeners.listen(receiver, stop.clone());
+        let making = self.making.run(self.feed, stop, events);
+        let (heard, ()) = futures::join!(listening, making);
+        heard.finish()
+    }
+}
+
+/// The side of an apply that makes the starts.
+struct Making {
+    connection: Connection,
+    context: Context,
+    started: ApplyStarted,
+    limits: Limits,
+    timeout: Option<Duration>,
+}
+
+impl Making {
+    /// Makes the starts. Sends every event, the first and the last one included.
+    async fn run(mut self, feed: Feed, stop: CancellationToken, events: mpsc::Sender<Event>) {
+        let interrupts = tokio::spawn(interrupts::watch(stop.clone(), self.timeout));
+        let (work, feeder) = feed.begin();
+        let connected = tokio::select! {
+            connected = connect(self.connection.clone()) => connected.map(Some),
+            () = stop.cancelled() => Ok(None),
+        };
+        if let Ok(Some(client)) = &connected {
+            self.started.service.server_version = Some(client.server_version().to_owned());
+        }
+        send(&events, Event::ApplyStarted(self.started)).await;
+        let mut stopped = match connected {
+            Ok(Some(client)) => {
+                run::run(
+                    &client,
+                    work,
+                    &self.context,
+                    self.limits,
+                    &stop,
+                    events.clone(),
+                )
+                .await
+            }
+            Ok(None) => {
+                engine::skip(work, &self.context, &events).await;
+                None
+            }
+            Err(error) => {
+                engine::skip(work, &self.context, &events).await;
+                Some(Stopped::NoConnection {
+                    message: with_help(&error),
+                })
+            }
+        };
+        if let Some(message) = feeder
+            .join()
+            .expect("the thread that feeds starts does not panic")
+        {
+            stopped.get_or_insert(Stopped::Input { message });
+        }
+        if stop.is_cancelled() {
+            // The watcher ends with what stopped us; a closed standard output stops without it.
+            let by = if interrupts.is_finished() {
+                interrupts.await.ok()
+            } else {
+                None
+            };
+            stopped = Some(by.unwrap_or(Stopped::Interrupt { signal: 2 }));
+        }
+        let finished = ApplyFinished {
+            at: Timestamp::now(),
+            stopped,
+        };
+        send(&events, Event::ApplyFinished(finished)).await;
+    }
+}
+
+fn with_help(error: &ConnectError) -> String {
+    match error.help() {
+        Some(help) => format!("{error}\n  help: {help}"),
+        None => error.to_string(),
+    }
+}
+
+/// A listener that is gone has stopped the apply by itself.
+async fn send(events: &mpsc::Sender<Event>, event: Event) {
+    let _ = events.send(event).await;
+}
+
+/// Where work comes from: the starts that are not finished, and Workflows to wait for.
+struct Feed {
+    expansion: Expansion,
+    finished: Indices,
+    to_wait_for: Option<Records>,
+}
+
+impl Feed {
+    /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
+    fn begin(self) -> (mpsc::Receiver<Work>, JoinHandle<Option<String>>) {
+        let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
+        (
+            receiver,
+            std::thread::spawn(move || self.feed(&sender).err()),
+        )
+    }
+
+    fn feed(self, sender: &mpsc::Sender<Work>) -> Result<(), String> {
+        for record in self.to_wait_for.into_iter().flatten() {
+            let record = record.map_err(|error| format!("cannot read the journal: {error}"))?;
+            if sender
+                .blocking_send(Work::Earlier(Box::new(record.start)))
+                .is_err()
+            {
+                return Ok(());
+            }
+        }
+        for start in self.expansion.starts() {
+            let start = start.map_err(|diagnostics| {
+                let first = diagnostics
+                    .first()
+                    .map(|diagnostic| diagnostic.message.clone());
+                first.unwrap_or_default()
+            })?;
+            if self.finished.contains(start.index) {
+                continue;
+            }
+            if sender.blocking_send(Work::Start(Arc::new(start))).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,394 @@
+//! The file behind a journal, and the table that says where each start's lines are.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::record::{Header, Line, StartRecord};
+use crate::run::event::{Event, WorkflowEnd};
+
+/// Bytes of a start's entry in the table: the offsets of its outcome and of its Workflow's end.
+const ENTRY: u64 = 16;
+
+/// Event lines on disk, with a table that says where each start's lines are.
+///
+/// The table is a file without a name. Its offsets are one too high, so that zero means that there
+/// is no line.
+#[derive(Debug)]
+pub struct Journal {
+    path: Option<PathBuf>,
+    lines: BufWriter<File>,
+    length: u64,
+    table: File,
+    starts: u64,
+}
+
+/// A journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be created, read or written.
+    #[error("the journal `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A new journal would overwrite a file.
+    #[error("the journal `{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has it open.
+    #[error("the journal `{}` is in use by another process", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is no journal, or damaged in the middle.
+    #[error("the journal `{}`: line {line}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Journal {
+    /// A journal that is gone when it is dropped.
+    ///
+    /// # Errors
+    /// The system's folder for temporary files cannot be written to.
+    pub fn temporary() -> io::Result<Self> {
+        Self::over(None, tempfile::tempfile()?)
+    }
+
+    /// A new journal, readable by its owner only. The header is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`] if there is such a file, [`JournalError::Io`] if it cannot be
+    /// written.
+    pub fn create(path: &Path, header: Header) -> Result<Self, JournalError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let failed = |source: io::Error| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = options.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => JournalError::Exists {
+                path: path.to_owned(),
+            },
+            _ => failed(error),
+        })?;
+        lock(&file, path)?;
+        let mut journal = Self::over(Some(path.to_owned()), file).map_err(failed)?;
+        let header = Line::Header(Box::new(header));
+        journal
+            .write_line(&header)
+            .and_then(|()| journal.sync())
+            .map_err(failed)?;
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            // The name must be on disk too.
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(failed)?;
+        }
+        Ok(journal)
+    }
+
+    /// Opens an existing journal and hands every line after the header to `take`. With `writes`,
+    /// the file is locked, and a torn last line is cut off.
+    ///
+    /// # Errors
+    /// The file cannot be read, is in use, or is no journal.
+    pub fn open(
+        path: &Path,
+        writes: bool,
+        mut take: impl FnMut(&Line),
+    ) -> Result<(Self, Header), JournalError> {
+        let failed = |source: io::Error| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = |line: u64, reason: String| JournalError::Damaged {
+            path: path.to_owned(),
+            line,
+            reason,
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(writes)
+            .open(path)
+            .map_err(failed)?;
+        if writes {
+            lock(&file, path)?;
+        }
+        let mut reader = BufReader::new(Reader::new(&file).map_err(failed)?);
+        let mut journal = Self::over(Some(path.to_owned()), file).map_err(failed)?;
+        let mut header = None;
+        let mut text = Vec::new();
+        for number in 1.. {
+            text.clear();
+            reader.read_until(b'\n', &mut text).map_err(failed)?;
+            if !text.ends_with(b"\n") {
+                // The end, or a line that was being written when the machine or program stopped.
+                break;
+            }
+            let line: Line = serde_json::from_slice(&text).map_err(|error| {
+                let known = number > 1 || text.starts_with(b"{\"line\":\"header\"");
+                damaged(
+                    number,
+                    if known {
+                        error.to_string()
+                    } else {
+                        "this is no journal".to_owned()
+                    },
+                )
+            })?;
+            match (&line, &header) {
+                (Line::Header(first), None) => {
+                    if first.version != super::record::VERSION {
+                        let reason = format!(
+                            "it has version {}, and this program reads version {}",
+                            first.version,
+                            super::record::VERSION
+                        );
+                        return Err(damaged(number, reason));
+                    }
+                    header = Some(first.as_ref().clone());
+                }
+                (Line::Start(_) | Line::Workflow(_), Some(header)) if !line.fits(header) => {
+                    return Err(damaged(
+                        number,
+                        "it is about a start that the header does not count".to_owned(),
+                    ));
+                }
+                (_, None) | (Line::Header(_), Some(_)) => {
+                    return Err(damaged(
+                        number,
+                        "the header must be the first line".to_owned(),
+                    ));
+                }
+                _ => take(&line),
+            }
+            journal.note(&line).map_err(failed)?;
+            journal.length += text.len() as u64;
+        }
+        let Some(header) = header else {
+            return Err(damaged(1, "this is no journal".to_owned()));
+        };
+        if writes {
+            let file = journal.lines.get_mut();
+            file.set_len(journal.length).map_err(failed)?;
+            file.seek(SeekFrom::Start(journal.length)).map_err(failed)?;
+        }
+        Ok((journal, header))
+    }
+
+    fn over(path: Option<PathBuf>, file: File) -> io::Result<Self> {
+        let table = tempfile::tempfile()?;
+        Ok(Journal {
+            path,
+            lines: BufWriter::new(file),
+            length: 0,
+            table,
+            starts: 0,
+        })
+    }
+
+    /// The file's name, unless it is a temporary one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Writes the event, if it belongs into a journal.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
+        match Line::of(event) {
+            Some(line) => self.write_line(&line),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn write_line(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.lines.write_all(&text)?;
+        self.note(line)?;
+        self.length += text.len() as u64;
+        Ok(())
+    }
+
+    /// Hands what was written to the system, so that it survives the end of this process.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+
+    /// Like [`Journal::flush`], and waits until it is on disk.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.lines.flush()?;
+        self.lines.get_ref().sync_all()
+    }
+
+    /// Notes in the table that `line` begins at the journal's end.
+    fn note(&mut self, line: &Line) -> io::Result<()> {
+        let (index, column) = match line {
+            Line::Start(finished) => (finished.index, 0),
+            Line::Workflow(ended) => (ended.index, 8),
+            Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => return Ok(()),
+        };
+        self.table
+            .write_all_at(&(self.length + 1).to_le_bytes(), index * ENTRY + column)?;
+        self.starts = self.starts.max(index + 1);
+        Ok(())
+    }
+
+    /// When the file was last written, by the system's clock.
+    pub fn last_change(&self) -> Option<Timestamp> {
+        let modified = self
+            .lines
+            .get_ref()
+            .metadata()
+            .and_then(|metadata| metadata.modified());
+        modified
+            .ok()
+            .and_then(|time| Timestamp::try_from(time).ok())
+    }
+
+    /// Reads every start back, in order.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<StartRecord>> + use<>> {
+        self.flush()?;
+        let mut table = BufReader::new(Reader::new(&self.table)?);
+        let mut lines = Lines {
+            reader: BufReader::new(Reader::new(self.lines.get_ref())?),
+            position: 0,
+        };
+        let records = (0..self.starts).map(move |_| {
+            let outcome = offset(&mut table)?;
+            let end = offset(&mut table)?;
+            let Some(outcome) = outcome else {
+                return Ok(None);
+            };
+            let Line::Start(start) = lines.at(outcome)? else {
+                return Err(misplaced());
+            };
+            let workflow: Option<WorkflowEnd> = match end.map(|end| lines.at(end)).transpose()? {
+                Some(Line::Workflow(ended)) => Some(ended.workflow),
+                Some(_) => return Err(misplaced()),
+                None => None,
+            };
+            Ok(Some(StartRecord {
+                start: *start,
+                workflow,
+            }))
+        });
+        Ok(records.filter_map(io::Result::transpose))
+    }
+}
+
+fn misplaced() -> io::Error {
+    io::Error::other("the journal was changed while it was open")
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
+            path: path.to_owned(),
+        }),
+        // Some network file systems know no locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(source)) => Err(JournalError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// The next offset of the table. The last entry is short if nothing was written after it.
+fn offset(table: &mut impl Read) -> io::Result<Option<u64>> {
+    let mut bytes = [0; 8];
+    match table.read_exact(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => Ok(u64::from_le_bytes(bytes).checked_sub(1)),
+    }
+}
+
+/// Reads a file without moving the place at which it is written.
+struct Reader {
+    file: File,
+    position: u64,
+}
+
+impl Reader {
+    fn new(file: &File) -> io::Result<Self> {
+        Ok(Reader {
+            file: file.try_clone()?,
+            position: 0,
+        })
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+            SeekFrom::End(_) => None,
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// Lines at offsets that mostly rise.
+struct Lines {
+    reader: BufReader<Reader>,
+    position: u64,
+}
+
+impl Lines {
+    fn at(&mut self, offset: u64) -> io::Result<Line> {
+        self.reader
+            .seek_relative(offset as i64 - self.position as i64)?;
+        let mut line = Vec::new();
+        let read = self.reader.read_until(b'\n', &mut line)?;
+        self.position = offset + read as u64;
+        Ok(serde_json::from_slice(&line)?)
+    }
+}
