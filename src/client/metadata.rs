@@ -22,7 +22,8 @@ impl Interceptor for Headers {
 }
 
 /// The metadata for a connection: who we are, the namespace, the API key, and what the user adds.
-/// The service knows no client of our name and so checks no version.
+/// The service knows no client of our name and so checks no version. To a client that does not name
+/// the feature, it shows every end with a run after it as continued as new, a cron schedule's too.
 /// Source: temporal `common/headers/version_checker.go`.
 pub(super) fn headers(connection: &Connection) -> Result<Headers, ConnectError> {
     let mut map = MetadataMap::new();
@@ -43,6 +44,7 @@ pub(super) fn headers(connection: &Connection) -> Result<Headers, ConnectError> 
     insert("client-name", env!("CARGO_PKG_NAME"))?;
     insert("client-version", env!("CARGO_PKG_VERSION"))?;
     insert("supported-server-versions", ">=1.0.0 <2.0.0")?;
+    insert("supported-features", "follows-next-run-id")?;
     insert("temporal-namespace", &connection.namespace)?;
     if let Some(key) = &connection.api_key {
         insert("authorization", &format!("Bearer {key}"))?;
