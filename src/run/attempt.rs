@@ -241,9 +241,19 @@ impl<'a, S: Starter> Attempt<'a, S> {
     /// Workflow ID is free. `None`: somebody else's run has the ID, so the real request is due.
     async fn probe(&self) -> Result<Option<Step>, Trouble> {
         let existing = match self.send(Policies::Probe).await? {
-            Ok(answer) => {
+            Ok(answer) if answer.began => {
                 let ours = self.ours(answer.run_id, answer.first_run_id).await?;
                 return Ok(Some(ours));
+            }
+            // An earlier attempt was attached to somebody else's run.
+            Ok(answer) => {
+                let existing = Existing {
+                    request_id: String::new(),
+                    run_id: answer.run_id,
+                    first_run_id: answer.first_run_id,
+                    closed: None,
+                };
+                return Ok(Some(self.existing(existing).await?));
             }
             Err(existing) => existing,
         };
