@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longest time one run may take. Far above any honest run, so that only a hang meets it.
@@ -68,6 +69,15 @@ impl Binary {
             stdin: None,
             time_limit: TIME_LIMIT,
         }
+    }
+
+    /// `apply` of a manifest to the service at `address`, with whatever else is asked for.
+    pub fn apply(manifest: impl AsRef<OsStr>, address: &str, more: &[&str]) -> Self {
+        let binary = Self::new(["apply".as_ref(), manifest.as_ref()])
+            .arg("--address")
+            .arg(address);
+        more.iter()
+            .fold(binary, |binary, argument| binary.arg(argument))
     }
 
     /// Adds one more argument.
@@ -183,6 +193,24 @@ impl Running {
         }
     }
 
+    /// Waits until a line of standard output contains all of these, and panics if the program ends
+    /// without one.
+    pub fn wait_for_line(&mut self, parts: &[&str]) {
+        let is_there = |stdout: &[u8]| {
+            String::from_utf8_lossy(stdout)
+                .lines()
+                .any(|line| parts.iter().all(|part| line.contains(part)))
+        };
+        while !is_there(&self.stdout) {
+            assert!(
+                self.receive(),
+                "the program ended without a line with {parts:?}; stdout:\n{}\nstderr:\n{}",
+                String::from_utf8_lossy(&self.stdout),
+                String::from_utf8_lossy(&self.stderr)
+            );
+        }
+    }
+
     /// Sends a signal by its short name, such as `INT` or `TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
@@ -283,6 +311,17 @@ impl Folder {
         }
         std::fs::write(&path, content).expect("files can be written in a temporary folder");
         path
+    }
+
+    /// Writes a manifest of these starts and returns its path as an argument.
+    pub fn starts(&self, starts: impl IntoIterator<Item = Value>) -> OsString {
+        let document = json!({
+            "apiVersion": "temporal-manifest/v1",
+            "kind": "Starts",
+            "metadata": {"name": "test"},
+            "starts": starts.into_iter().collect::<Vec<_>>(),
+        });
+        self.write("manifest.json", format!("{document:#}")).into()
     }
 
     /// Writes a manifest and returns its path as an argument.

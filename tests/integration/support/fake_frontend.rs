@@ -9,14 +9,18 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prost::{Message, Name};
 use temporal_manifest::client::api::google::rpc;
 use temporal_manifest::client::api::temporal::api::enums::v1::{
-    NamespaceState, WorkflowExecutionStatus,
+    EventType, NamespaceState, WorkflowExecutionStatus,
 };
 use temporal_manifest::client::api::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
+use temporal_manifest::client::api::temporal::api::history::v1::history_event::Attributes;
+use temporal_manifest::client::api::temporal::api::history::v1::{
+    History, HistoryEvent, WorkflowExecutionStartedEventAttributes,
+};
 use temporal_manifest::client::api::temporal::api::namespace::v1::NamespaceInfo;
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeWorkflowExecutionRequest,
@@ -232,18 +236,27 @@ impl FakeFrontend {
     /// Waits until `count` starts have arrived, answered or not.
     #[track_caller]
     pub fn wait_for_starts(&self, count: usize) {
+        self.wait_for("starts", count, |state| state.starts.len());
+    }
+
+    /// Waits until `count` histories have been asked for, answered or not.
+    #[track_caller]
+    pub fn wait_for_histories(&self, count: usize) {
+        self.wait_for("histories", count, |state| state.histories.len());
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, count: usize, arrived: fn(&State) -> usize) {
         let (state, timeout) = self
             .log
             .changed
-            .wait_timeout_while(self.log.state(), PATIENCE, |state| {
-                state.starts.len() < count
-            })
+            .wait_timeout_while(self.log.state(), PATIENCE, |state| arrived(state) < count)
             .expect("no holder of the lock panics");
-        let arrived = state.starts.len();
+        let arrived = arrived(&state);
         drop(state);
         assert!(
             !timeout.timed_out(),
-            "{arrived} of {count} starts arrived in {PATIENCE:?}"
+            "{arrived} of {count} {what} arrived in {PATIENCE:?}"
         );
     }
 }
@@ -269,6 +282,27 @@ pub fn started() -> StartWorkflowExecutionResponse {
         started: true,
         status: WorkflowExecutionStatus::Running.into(),
         link: None,
+    }
+}
+
+/// The history of a run that a client with this identity has begun just now: its first event.
+pub fn began_by(identity: &str) -> GetWorkflowExecutionHistoryResponse {
+    let started = WorkflowExecutionStartedEventAttributes {
+        identity: identity.to_owned(),
+        ..WorkflowExecutionStartedEventAttributes::default()
+    };
+    let event = HistoryEvent {
+        event_id: 1,
+        event_time: Some(SystemTime::now().into()),
+        event_type: EventType::WorkflowExecutionStarted.into(),
+        attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(started)),
+        ..HistoryEvent::default()
+    };
+    GetWorkflowExecutionHistoryResponse {
+        history: Some(History {
+            events: vec![event],
+        }),
+        next_page_token: Vec::new(),
     }
 }
 

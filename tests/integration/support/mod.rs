@@ -16,6 +16,8 @@
 pub mod binary;
 pub mod dev_server;
 pub mod fake_frontend;
+pub mod report;
+pub mod workflows;
 
 use std::future::Future;
 use std::time::Duration;
@@ -23,6 +25,12 @@ use std::time::Duration;
 /// Pause between two questions to something that cannot notify us, such as a process that is
 /// starting.
 const POLL_PAUSE: Duration = Duration::from_millis(20);
+
+/// Task Queue of the test worker.
+pub const SERVED: &str = "manifest-test";
+
+/// A Task Queue without a Worker, for Workflows that need not run.
+pub const UNSERVED: &str = "manifest-test-unserved";
 
 /// A Workflow ID no other test uses, so that tests may share a server and run side by side.
 pub fn unique_id(prefix: &str) -> String {
