@@ -2,5 +2,6 @@
 
 mod engine;
 mod schemas;
+mod starts;
 mod support;
 mod wire;
