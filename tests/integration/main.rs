@@ -2,6 +2,7 @@
 
 mod engine;
 mod policies;
+mod repeats;
 mod schemas;
 mod starts;
 mod support;
