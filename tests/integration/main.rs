@@ -6,4 +6,5 @@ mod repeats;
 mod schemas;
 mod starts;
 mod support;
+mod waiting;
 mod wire;
