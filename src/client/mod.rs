@@ -45,6 +45,7 @@ type Grpc = WorkflowServiceClient<InterceptedService<Channel, Headers>>;
 #[derive(Clone, Debug)]
 pub struct Client {
     grpc: Grpc,
+    address: String,
     namespace: String,
     identity: String,
     server_version: String,
@@ -54,6 +55,7 @@ impl Client {
     fn new(grpc: Grpc, connection: &Connection) -> Self {
         Client {
             grpc,
+            address: connection.address.clone(),
             namespace: connection.namespace.clone(),
             identity: connection.identity.clone(),
             server_version: String::new(),
@@ -73,6 +75,15 @@ impl Client {
     /// A handle for one call; handles share their connection.
     fn grpc(&self) -> Grpc {
         self.grpc.clone()
+    }
+
+    /// What a failed call means. A lost connection says where to.
+    fn error(&self, status: &Status) -> StartError {
+        let mut error = start_error(status);
+        if error.reason == "connectionLost" {
+            error.message = format!("{}: {}", self.address, error.message);
+        }
+        error
     }
 
     /// The last or the first event of a run's history.
@@ -101,7 +112,7 @@ impl Client {
             .get_workflow_execution_history(timed(message, timeout))
             .await;
         let history = answer
-            .map_err(|status| start_error(&status))?
+            .map_err(|status| self.error(&status))?
             .into_inner()
             .history;
         Ok(history.and_then(|history| history.events.into_iter().next()))
@@ -121,7 +132,7 @@ impl Starter for Client {
             .grpc()
             .start_workflow_execution(timed(message, RPC_TIMEOUT))
             .await;
-        let answer = answer.map_err(|status| start_error(&status))?.into_inner();
+        let answer = answer.map_err(|status| self.error(&status))?.into_inner();
         Ok(Answer {
             run_id: answer.run_id,
             first_run_id: answer.first_execution_run_id,
@@ -143,7 +154,7 @@ impl Starter for Client {
             .grpc()
             .describe_workflow_execution(timed(message, RPC_TIMEOUT))
             .await;
-        let info = match answer.map_err(|status| start_error(&status)) {
+        let info = match answer.map_err(|status| self.error(&status)) {
             Ok(answer) => answer.into_inner().workflow_extended_info,
             // The first run has left retention, and with it the trace of the request.
             Err(error) if error.reason == "notFound" => return Ok(Found::No),
