@@ -6,6 +6,8 @@ use temporal_manifest::run::event::Stopped;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::output;
+
 /// Cancels `stop` at the first signal or when the timeout passes, and returns which it was.
 pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) -> Stopped {
     let interrupt = signal(SignalKind::interrupt());
@@ -24,6 +26,7 @@ pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) ->
         signal = next(&mut interrupt, &mut terminate) => Stopped::Interrupt { signal },
         () = timeout => Stopped::Timeout,
     };
+    output::say("stopping: settling what is in flight; interrupt again to leave at once");
     stop.cancel();
     tokio::spawn(async move {
         let signal = next(&mut interrupt, &mut terminate).await;

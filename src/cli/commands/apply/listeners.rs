@@ -206,7 +206,11 @@ impl Listeners {
 
     fn show(&mut self) -> io::Result<()> {
         let Some(table) = self.table.take() else {
-            if let Some(stopped) = &self.summary.stopped {
+            // A reader that has gone is no reason to complain.
+            let is_gone = |it: &Failure| it.error.kind() == io::ErrorKind::BrokenPipe;
+            if let Some(stopped) = &self.summary.stopped
+                && !self.failure.as_ref().is_some_and(is_gone)
+            {
                 output::say(&format!("error: {}", text::reason(stopped)));
             }
             return match self.format {
