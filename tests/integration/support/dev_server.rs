@@ -55,6 +55,12 @@ pub fn shared() -> Option<SharedServer> {
     })
 }
 
+/// A Python that has the Temporal SDK, or `None` with a loud word if there is none.
+#[track_caller]
+pub fn python() -> Option<PathBuf> {
+    variable(PYTHON).map(PathBuf::from)
+}
+
 /// Reads a variable that says where a test finds a part of its surroundings.
 #[track_caller]
 fn variable(name: &str) -> Option<String> {
@@ -117,7 +123,7 @@ impl SharedServer {
     /// Starts a test worker for this server, and waits until it polls.
     #[track_caller]
     pub fn start_worker(&self) -> Option<Worker> {
-        let python = variable(PYTHON)?;
+        let python = python()?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worker/worker.py");
         let mut child = Command::new(python)
             .arg(script)
