@@ -21,11 +21,12 @@ use uuid::Uuid;
 use crate::expand::start::Start;
 use crate::run::starter::{Answer, Close, Found, Origin, Patience, Policies, StartError, Starter};
 use api::temporal::api::common::v1::WorkflowExecution;
-use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType};
+use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType, WorkflowExecutionStatus};
 use api::temporal::api::history::v1::HistoryEvent;
 use api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use api::temporal::api::workflowservice::v1::{
-    DescribeWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest,
+    DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
 };
 use connect::Connection;
 use metadata::Headers;
@@ -84,6 +85,33 @@ impl Client {
             error.message = format!("{}: {}", self.address, error.message);
         }
         error
+    }
+
+    /// What the service knows of a run.
+    async fn describe(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<DescribeWorkflowExecutionResponse, StartError> {
+        let message = DescribeWorkflowExecutionRequest {
+            namespace: self.namespace.clone(),
+            execution: Some(execution(workflow_id, run_id)),
+        };
+        let answer = self
+            .grpc()
+            .describe_workflow_execution(timed(message, RPC_TIMEOUT))
+            .await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+    }
+
+    /// Whether a run has not ended.
+    async fn is_open(&self, workflow_id: &str, run_id: &str) -> Result<bool, StartError> {
+        let info = (self.describe(workflow_id, run_id).await?).workflow_execution_info;
+        let status = info.unwrap_or_default().status();
+        Ok(matches!(
+            status,
+            WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused
+        ))
     }
 
     /// The last or the first event of a run's history.
@@ -146,16 +174,8 @@ impl Starter for Client {
         run_id: &str,
         request_id: Uuid,
     ) -> Result<Found, StartError> {
-        let message = DescribeWorkflowExecutionRequest {
-            namespace: self.namespace.clone(),
-            execution: Some(execution(workflow_id, run_id)),
-        };
-        let answer = self
-            .grpc()
-            .describe_workflow_execution(timed(message, RPC_TIMEOUT))
-            .await;
-        let info = match answer.map_err(|status| self.error(&status)) {
-            Ok(answer) => answer.into_inner().workflow_extended_info,
+        let info = match self.describe(workflow_id, run_id).await {
+            Ok(described) => described.workflow_extended_info,
             // The first run has left retention, and with it the trace of the request.
             Err(error) if error.reason == "notFound" => return Ok(Found::No),
             Err(error) => return Err(error),
@@ -187,6 +207,11 @@ impl Starter for Client {
         run_id: &str,
         patience: Patience,
     ) -> Result<Option<Close>, StartError> {
+        // Whether it is told to wait or not, the service keeps a question for the last event of an
+        // open run until the run ends, or for about 20 s.
+        if patience == Patience::Now && self.is_open(workflow_id, run_id).await? {
+            return Ok(None);
+        }
         let which = HistoryEventFilterType::CloseEvent;
         Ok(self
             .event(workflow_id, run_id, which, patience)
