@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use temporal_manifest::client::api::temporal::api::common::v1::{Payload, Payloads};
@@ -16,7 +17,7 @@ use temporal_manifest::client::api::temporal::api::workflowservice::v1::GetWorkf
 
 use crate::support::binary::{Binary, Folder};
 use crate::support::dev_server;
-use crate::support::fake_frontend::FakeFrontend;
+use crate::support::fake_frontend::{self, FakeFrontend};
 use crate::support::report::{Report, text};
 use crate::support::{SERVED, UNSERVED, unique_id};
 
@@ -255,6 +256,8 @@ fn a_wait_that_takes_too_long_says_what_still_runs() {
     ]);
     let flags = ["--wait", "--wait-timeout", "2s", "-o", "json"];
     let finished = Binary::apply(&manifest, &server.address, &flags)
+        // Asking a last time must not take as long as a long poll.
+        .time_limit(Duration::from_secs(9))
         .run()
         .expect_code(9);
     let report = Report::of(&finished);
@@ -266,10 +269,10 @@ fn a_wait_that_takes_too_long_says_what_still_runs() {
     );
 }
 
-/// Workflows that end are noticed although as many as there are long polls never do.
+/// Workflows that end are noticed although more than there are long polls never do.
 #[test]
 fn more_workflows_than_long_polls_are_waited_for() {
-    const HELD: usize = 40;
+    const HELD: usize = 100;
     const QUICK: usize = 40;
     let Some(server) = dev_server::shared() else {
         return;
@@ -363,18 +366,17 @@ fn a_long_poll_that_expires_is_repeated() {
 #[test]
 fn long_polls_are_bounded_in_number() {
     const STARTS: usize = 80;
+    const LONG_POLLS: usize = 32;
     let polling = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (release, released) = tokio::sync::watch::channel(false);
     let (in_handler, most_in_handler) = (Arc::clone(&polling), Arc::clone(&most));
     let fake = FakeFrontend::builder()
-        .on_history(move |request, _| {
+        .on_describe(|_, _| async { Ok(fake_frontend::running()) })
+        .on_history(move |_, _| {
             let (polling, most) = (Arc::clone(&in_handler), Arc::clone(&most_in_handler));
             let mut released = released.clone();
             async move {
-                if !request.wait_new_event {
-                    return Ok(history(Vec::new()));
-                }
                 let now = polling.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
                 released
@@ -397,10 +399,10 @@ fn long_polls_are_bounded_in_number() {
         running.wait_for_line(&["startFinished", &format!("w-{number}\"")]);
     }
     // Everything beyond the bound is asked about without a long poll meanwhile.
-    fake.wait_for_histories(STARTS);
+    fake.wait_for_describes(STARTS - LONG_POLLS);
     release.send(true).expect("the fake is there");
     let finished = running.finish().expect_code(0);
     let events = events(&finished.stdout);
     assert_eq!(of_kind(&events, "workflowEnded").count(), STARTS);
-    assert_eq!(most.load(Ordering::SeqCst), 32);
+    assert_eq!(most.load(Ordering::SeqCst), LONG_POLLS);
 }

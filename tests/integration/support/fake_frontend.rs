@@ -22,6 +22,7 @@ use temporal_manifest::client::api::temporal::api::history::v1::{
     History, HistoryEvent, WorkflowExecutionStartedEventAttributes,
 };
 use temporal_manifest::client::api::temporal::api::namespace::v1::NamespaceInfo;
+use temporal_manifest::client::api::temporal::api::workflow::v1::WorkflowExecutionInfo;
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse, GetSystemInfoRequest, GetSystemInfoResponse,
@@ -239,10 +240,10 @@ impl FakeFrontend {
         self.wait_for("starts", count, |state| state.starts.len());
     }
 
-    /// Waits until `count` histories have been asked for, answered or not.
+    /// Waits until `count` descriptions of Workflows have been asked for, answered or not.
     #[track_caller]
-    pub fn wait_for_histories(&self, count: usize) {
-        self.wait_for("histories", count, |state| state.histories.len());
+    pub fn wait_for_describes(&self, count: usize) {
+        self.wait_for("describes", count, |state| state.describes.len());
     }
 
     #[track_caller]
@@ -303,6 +304,17 @@ pub fn began_by(identity: &str) -> GetWorkflowExecutionHistoryResponse {
             events: vec![event],
         }),
         next_page_token: Vec::new(),
+    }
+}
+
+/// The description of a run that has not ended.
+pub fn running() -> DescribeWorkflowExecutionResponse {
+    DescribeWorkflowExecutionResponse {
+        workflow_execution_info: Some(WorkflowExecutionInfo {
+            status: WorkflowExecutionStatus::Running.into(),
+            ..WorkflowExecutionInfo::default()
+        }),
+        ..DescribeWorkflowExecutionResponse::default()
     }
 }
 
