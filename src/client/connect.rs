@@ -79,7 +79,7 @@ pub enum ConnectError {
         what: String,
     },
     /// The service was not reached.
-    #[error("{address}: {}", peer_words(*peer, error))]
+    #[error("{address}: {}", peer_words(*peer, error, *tls))]
     NotReached {
         /// Where it should be.
         address: String,
@@ -124,7 +124,7 @@ pub enum ConnectError {
     },
 }
 
-fn peer_words(peer: Peer, error: &StartError) -> String {
+fn peer_words(peer: Peer, error: &StartError, tls: bool) -> String {
     match peer {
         Peer::NothingListens => "nothing listens there (connection refused)".to_owned(),
         Peer::UnknownHost => "the host name cannot be resolved".to_owned(),
@@ -134,6 +134,8 @@ fn peer_words(peer: Peer, error: &StartError) -> String {
         Peer::ClosesAtOnce => "the server closes the connection at once".to_owned(),
         Peer::Silent => "the server takes the connection and does not answer".to_owned(),
         Peer::Other => "the server there does not speak gRPC".to_owned(),
+        // The look at the address was without TLS, and the server liked it.
+        Peer::Http2 if tls => "the server does not speak TLS".to_owned(),
         Peer::Http2 => error.message.clone(),
     }
 }
@@ -148,6 +150,9 @@ impl ConnectError {
                     "start the service, or say where it is with `--address HOST:PORT` or TEMPORAL_ADDRESS; for a local one: `temporal server start-dev`".to_owned()
                 }
                 Peer::Tls | Peer::ClosesAtOnce if !tls => "if it expects TLS, add `--tls`".to_owned(),
+                Peer::Http2 if *tls => {
+                    "leave out `--tls` and the options that turn it on, or add `--tls=false`".to_owned()
+                }
                 Peer::Http1 | Peer::Other | Peer::Silent => {
                     "name the gRPC port of the frontend, 7233 by default; the Web UI's port is another one".to_owned()
                 }
