@@ -116,7 +116,8 @@ fn a_server_that_comes_back_gets_every_start() {
     assert!(again.start_count() >= STARTS / 2);
 }
 
-/// A server that answers whatever it hears with these bytes. Its threads end with the tests.
+/// A server that answers whatever it hears with these bytes; without any it closes the connection.
+/// Its threads end with the tests.
 fn answering(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
@@ -124,7 +125,8 @@ fn answering(bytes: &'static [u8]) -> String {
         for mut stream in listener.incoming().map_while(Result::ok) {
             std::thread::spawn(move || {
                 let mut heard = [0; 1024];
-                if matches!(stream.read(&mut heard), Ok(1..)) && stream.write_all(bytes).is_ok() {
+                let hears = matches!(stream.read(&mut heard), Ok(1..));
+                if hears && !bytes.is_empty() && stream.write_all(bytes).is_ok() {
                     while matches!(stream.read(&mut heard), Ok(1..)) {}
                 }
             });
@@ -141,30 +143,46 @@ fn closed_port() -> String {
 
 #[test]
 fn an_address_without_a_temporal_service_is_named_with_what_is_there() {
-    let cases = [
+    let plain = FakeFrontend::healthy();
+    let cases: [(_, &[&str], _, _); 5] = [
         (
             closed_port(),
+            &[],
             "nothing listens there (connection refused)",
             "temporal server start-dev",
         ),
         // The alert that a TLS server answers to plain text: unexpected message.
         (
             answering(b"\x15\x03\x01\x00\x02\x02\x46"),
+            &[],
             "the server expects TLS",
             "--tls",
         ),
         (
             answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+            &[],
             "an HTTP/1 server answers, not a Temporal frontend",
             "7233",
+        ),
+        // This is how a gRPC server with TLS answers to plain text.
+        (
+            answering(b""),
+            &[],
+            "the server closes the connection at once",
+            "--tls",
+        ),
+        (
+            plain.address(),
+            &["--tls"],
+            "the server does not speak TLS",
+            "--tls=false",
         ),
     ];
     let folder = Folder::new();
     let manifest = manifest(&folder, 40);
-    for (address, words, help) in cases {
-        let finished = Binary::apply(&manifest, &address, &["-o", "json"])
-            .run()
-            .expect_code(5);
+    for (address, flags, words, help) in cases {
+        let apply = |more: &[&str]| Binary::apply(&manifest, &address, &[flags, more].concat());
+        let finished = apply(&["-o", "json"]).run().expect_code(5);
         expect_once(&finished, &format!("{address}: {words}"));
         expect_once(&finished, help);
         let report = Report::of(&finished);
@@ -172,7 +190,7 @@ fn an_address_without_a_temporal_service_is_named_with_what_is_there() {
         assert_eq!(report.count("skipped"), 40);
         assert_eq!(report.document()["stopped"]["by"], "noConnection");
 
-        let finished = Binary::apply(&manifest, &address, &[]).run().expect_code(5);
+        let finished = apply(&[]).run().expect_code(5);
         let said = finished.stdout + &finished.stderr;
         assert!(said.contains(&format!("{address}: {words}")), "{said}");
         assert!(said.contains("40 starts: 0 started, 40 skipped"), "{said}");
