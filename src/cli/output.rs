@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity, Style};
+use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity};
+use temporal_manifest::manifest::drawing::{self, Style};
 
 use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
 use super::environment::Environment;
@@ -83,7 +84,7 @@ pub(crate) fn diagnostics(
             }
         }
         Some(OutputFormat::Text) | None => {
-            let drawn = diagnostic::render(diagnostics, style(global, environment));
+            let drawn = drawing::render(diagnostics, style(global, environment));
             let _ = io::stderr().lock().write_all(drawn.as_bytes());
         }
     }

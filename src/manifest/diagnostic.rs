@@ -1,18 +1,11 @@
-//! What is wrong in a user's text: codes, places, help texts, and how they are shown.
+//! What is wrong in a user's text: codes, places, help texts. [`super::drawing`] draws them.
 
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    SourceCode, SourceSpan,
-};
 use serde::Serialize;
 
 use super::source::{Source, Span};
-
-/// Most problems that are shown in full; the rest is only counted.
-pub const MAX_SHOWN: usize = 50;
 
 /// Declares [`Code`] once: variant, name in messages.
 macro_rules! codes {
@@ -230,7 +223,7 @@ impl Diagnostic {
         format!(
             "::{kind} {}::{}",
             properties.join(","),
-            escape_data(&format!("{}{help}", self.message))
+            escape_data(&format!("{}{help}", super::drawing::visible(&self.message)))
         )
     }
 }
@@ -293,44 +286,6 @@ impl From<&Place> for PlaceRecord {
     }
 }
 
-/// How diagnostics are drawn for a terminal.
-#[derive(Clone, Copy, Debug)]
-pub struct Style {
-    /// Whether colours are used.
-    pub color: bool,
-    /// Width of the terminal in columns.
-    pub width: usize,
-}
-
-/// Draws diagnostics for people, sorted by file and place, at most [`MAX_SHOWN`] of them.
-pub fn render(diagnostics: &[Diagnostic], style: Style) -> String {
-    let theme = if style.color {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(style.width)
-        .with_context_lines(1)
-        .with_links(false)
-        .with_primary_span_start()
-        .with_show_related_as_nested(true);
-    let mut text = String::new();
-    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
-        let drawn = Drawn::new(diagnostic);
-        handler
-            .render_report(&mut text, &drawn)
-            .expect("writing to a string cannot fail");
-        text.push('\n');
-    }
-    if let Some(hidden @ 1..) = diagnostics.len().checked_sub(MAX_SHOWN) {
-        text.push_str(&format!(
-            "… and {hidden} more; the first {MAX_SHOWN} are shown\n"
-        ));
-    }
-    text
-}
-
 /// Sorts diagnostics the way they are shown: errors without a place first, then by file and place.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {
@@ -366,195 +321,6 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(candidate, _)| candidate)
 }
 
-/// A [`Diagnostic`] as miette sees it.
-struct Drawn<'d> {
-    diagnostic: &'d Diagnostic,
-    elsewhere: Vec<Elsewhere>,
-}
-
-impl<'d> Drawn<'d> {
-    fn new(diagnostic: &'d Diagnostic) -> Self {
-        let elsewhere = diagnostic
-            .related
-            .iter()
-            .filter(|(_, place)| !diagnostic.is_in(place))
-            .map(|(message, place)| Elsewhere {
-                message: message.clone(),
-                place: place.clone(),
-            })
-            .collect();
-        Drawn {
-            diagnostic,
-            elsewhere,
-        }
-    }
-}
-
-impl Diagnostic {
-    fn is_in(&self, place: &Place) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|own| Arc::ptr_eq(&own.source, &place.source))
-    }
-}
-
-impl fmt::Debug for Drawn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.diagnostic.fmt(f)
-    }
-}
-
-impl fmt::Display for Drawn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
-    }
-}
-
-impl std::error::Error for Drawn<'_> {}
-
-impl miette::Diagnostic for Drawn<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.diagnostic.code))
-    }
-
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.diagnostic.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Advice => miette::Severity::Advice,
-        })
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.diagnostic
-            .help
-            .as_ref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.diagnostic
-            .place
-            .as_ref()
-            .map(|place| &*place.source as &dyn SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.diagnostic.place.as_ref()?;
-        let own = std::iter::once(LabeledSpan::new_primary_with_span(
-            None,
-            source_span(place.span),
-        ));
-        let here = self
-            .diagnostic
-            .related
-            .iter()
-            .filter(|(_, place)| self.diagnostic.is_in(place));
-        let others = here.map(|(message, place)| {
-            LabeledSpan::new_with_span(Some(message.clone()), source_span(place.span))
-        });
-        Some(Box::new(own.chain(others)))
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        if self.elsewhere.is_empty() {
-            return None;
-        }
-        Some(Box::new(
-            self.elsewhere
-                .iter()
-                .map(|other| other as &dyn miette::Diagnostic),
-        ))
-    }
-}
-
-/// A place in another file that belongs to a diagnostic.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct Elsewhere {
-    message: String,
-    place: Place,
-}
-
-impl miette::Diagnostic for Elsewhere {
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(miette::Severity::Advice)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.place.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = LabeledSpan::new_primary_with_span(None, source_span(self.place.span));
-        Some(Box::new(std::iter::once(span)))
-    }
-}
-
-fn source_span(span: Span) -> SourceSpan {
-    SourceSpan::new(
-        (span.start as usize).into(),
-        (span.end - span.start) as usize,
-    )
-}
-
-/// Most bytes of one line that are drawn on either side of a span. A manifest may be one line of
-/// many megabytes.
-const LINE_WINDOW: u32 = 100;
-
-impl SourceCode for Source {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        context_lines_before: usize,
-        context_lines_after: usize,
-    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, MietteError> {
-        let length = self.text().len();
-        if span.offset() + span.len() > length {
-            return Err(MietteError::OutOfBounds);
-        }
-        let (offset, end) = (span.offset() as u32, (span.offset() + span.len()) as u32);
-        let (first, _) = self.line_of(offset);
-        let (last, _) = self.line_of(end);
-        let from = first.saturating_sub(context_lines_before as u32);
-        let (mut start, _) = self.line_range(from).ok_or(MietteError::OutOfBounds)?;
-        let mut line = from;
-        if offset - start > LINE_WINDOW {
-            let (own_start, _) = self.line_range(first).ok_or(MietteError::OutOfBounds)?;
-            line = first;
-            start = own_start.max(offset.saturating_sub(LINE_WINDOW));
-        }
-        let mut stop = end;
-        for after in last..=last.saturating_add(context_lines_after as u32) {
-            match self.line_range(after) {
-                Some((_, line_end)) if line_end.saturating_sub(end) <= LINE_WINDOW => {
-                    stop = line_end.max(end)
-                }
-                Some(_) if after == last => stop = end + LINE_WINDOW,
-                _ => break,
-            }
-        }
-        let start = floor_boundary(self.text(), start as usize);
-        let stop = floor_boundary(self.text(), (stop as usize).min(length)).max(end as usize);
-        let (_, line_start) = self.line_of(start as u32);
-        let column = self.text()[line_start as usize..start].chars().count();
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.name().to_owned(),
-            &self.text().as_bytes()[start..stop],
-            SourceSpan::new(start.into(), stop - start),
-            line as usize,
-            column,
-            (last - line) as usize + 1,
-        )))
-    }
-}
-
-fn floor_boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -574,25 +340,5 @@ mod tests {
         assert_eq!(nearest("taskqeue", keys), Some("taskQueue"));
         assert_eq!(nearest("IDReusePolicy", keys), Some("idReusePolicy"));
         assert_eq!(nearest("colour", keys), None);
-    }
-
-    #[test]
-    fn a_line_of_megabytes_is_drawn_as_a_window() {
-        let text = format!("{}x{}", "a".repeat(3_000_000), "b".repeat(3_000_000));
-        let source = Arc::new(Source::new("big.yaml", ".", text));
-        let span = Span {
-            start: 3_000_000,
-            end: 3_000_001,
-        };
-        let diagnostic = Diagnostic::new(Code::Syntax, "here").at(&source, span);
-        let drawn = render(
-            &[diagnostic],
-            Style {
-                color: false,
-                width: 80,
-            },
-        );
-        assert!(drawn.len() < 4_000, "{} bytes", drawn.len());
-        assert!(drawn.contains("big.yaml:1:3000001"), "{drawn}");
     }
 }

@@ -4,6 +4,7 @@ pub mod check;
 mod deserializer;
 pub mod diagnostic;
 pub mod document;
+pub mod drawing;
 pub mod duration;
 pub mod fields;
 pub mod finding;

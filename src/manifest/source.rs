@@ -35,6 +35,7 @@ pub struct Source {
     text: String,
     sha256: String,
     line_starts: OnceLock<Vec<u32>>,
+    shown: OnceLock<Option<String>>,
 }
 
 impl Source {
@@ -48,6 +49,7 @@ impl Source {
             text,
             sha256,
             line_starts: OnceLock::new(),
+            shown: OnceLock::new(),
         }
     }
 
@@ -64,6 +66,15 @@ impl Source {
     /// The whole text, without a byte order mark.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text as a terminal may see it, with the same offsets.
+    pub(super) fn shown(&self) -> &str {
+        let shown = || super::drawing::without_hidden(&self.text);
+        self.shown
+            .get_or_init(shown)
+            .as_deref()
+            .unwrap_or(&self.text)
     }
 
     /// SHA-256 of the text, in lower-case hexadecimal.

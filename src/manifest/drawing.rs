@@ -1,0 +1,352 @@
+//! Draws diagnostics for people: the source line underlined, with what to write instead.
+//!
+//! In: diagnostics. Out: text for a terminal. However large a file or a line is, a drawing shows a
+//! window of it, and no control character of a file reaches the terminal.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    SourceCode, SourceSpan,
+};
+
+use super::diagnostic::{Diagnostic, Place, Severity};
+use super::source::{Source, Span};
+
+/// Most problems that are shown in full; the rest is only counted.
+pub const MAX_SHOWN: usize = 50;
+
+/// How diagnostics are drawn for a terminal.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Whether colours are used.
+    pub color: bool,
+    /// Width of the terminal in columns.
+    pub width: usize,
+}
+
+/// Draws diagnostics for people, sorted by file and place, at most [`MAX_SHOWN`] of them.
+pub fn render(diagnostics: &[Diagnostic], style: Style) -> String {
+    let theme = if style.color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(style.width)
+        .with_context_lines(1)
+        .with_links(false)
+        .with_primary_span_start()
+        .with_show_related_as_nested(true);
+    let mut text = String::new();
+    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
+        let drawn = Drawn::new(diagnostic);
+        handler
+            .render_report(&mut text, &drawn)
+            .expect("writing to a string cannot fail");
+        text.push('\n');
+    }
+    if let Some(hidden @ 1..) = diagnostics.len().checked_sub(MAX_SHOWN) {
+        text.push_str(&format!(
+            "… and {hidden} more; the first {MAX_SHOWN} are shown\n"
+        ));
+    }
+    text
+}
+
+/// A [`Diagnostic`] as miette sees it.
+struct Drawn<'d> {
+    diagnostic: &'d Diagnostic,
+    elsewhere: Vec<Elsewhere>,
+}
+
+impl<'d> Drawn<'d> {
+    fn new(diagnostic: &'d Diagnostic) -> Self {
+        let elsewhere = diagnostic
+            .related
+            .iter()
+            .filter(|(_, place)| !diagnostic.is_in(place))
+            .map(|(message, place)| Elsewhere {
+                message: message.clone(),
+                place: place.clone(),
+            })
+            .collect();
+        Drawn {
+            diagnostic,
+            elsewhere,
+        }
+    }
+}
+
+impl Diagnostic {
+    fn is_in(&self, place: &Place) -> bool {
+        self.place
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(&own.source, &place.source))
+    }
+}
+
+impl fmt::Debug for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.diagnostic.fmt(f)
+    }
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&visible(&self.diagnostic.message))
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl miette::Diagnostic for Drawn<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.diagnostic.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Advice => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic
+            .help
+            .as_ref()
+            .map(|help| Box::new(visible(help)) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.diagnostic
+            .place
+            .as_ref()
+            .map(|place| &*place.source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.diagnostic.place.as_ref()?;
+        let own = std::iter::once(LabeledSpan::new_primary_with_span(None, source_span(place)));
+        let here = self
+            .diagnostic
+            .related
+            .iter()
+            .filter(|(_, place)| self.diagnostic.is_in(place));
+        let others = here.map(|(message, place)| {
+            LabeledSpan::new_with_span(Some(message.clone()), source_span(place))
+        });
+        Some(Box::new(own.chain(others)))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        if self.elsewhere.is_empty() {
+            return None;
+        }
+        Some(Box::new(
+            self.elsewhere
+                .iter()
+                .map(|other| other as &dyn miette::Diagnostic),
+        ))
+    }
+}
+
+/// A place in another file that belongs to a diagnostic.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Elsewhere {
+    message: String,
+    place: Place,
+}
+
+impl miette::Diagnostic for Elsewhere {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(miette::Severity::Advice)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.place.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = LabeledSpan::new_primary_with_span(None, source_span(&self.place));
+        Some(Box::new(std::iter::once(span)))
+    }
+}
+
+/// A span as miette draws it: at most [`WINDOW`] bytes are underlined.
+fn source_span(place: &Place) -> SourceSpan {
+    let Span { start, end } = place.span;
+    let (start, end) = (start as usize, end as usize);
+    let end = floor_boundary(place.source.text(), end.min(start + WINDOW));
+    SourceSpan::new(start.into(), end.saturating_sub(start))
+}
+
+/// Most bytes that are drawn of a span, and of its line on either side of it. A manifest may be
+/// one line of many megabytes.
+const WINDOW: usize = 200;
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        context_lines_before: usize,
+        context_lines_after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, MietteError> {
+        let text = self.text();
+        let (offset, end) = (span.offset(), span.offset() + span.len());
+        // miette asks for the place of two spans that are near each other. If they are not,
+        // each is drawn on its own.
+        if end > text.len() || span.len() > 10 * WINDOW {
+            return Err(MietteError::OutOfBounds);
+        }
+        let (line, line_start) = self.line_of(offset as u32);
+        let (last, _) = self.line_of(end as u32);
+        let range = |line: u32| {
+            let (start, stop) = self.line_range(line)?;
+            let stop = start as usize
+                + text[start as usize..stop as usize]
+                    .trim_end_matches('\r')
+                    .len();
+            Some((start as usize, stop))
+        };
+        let mut from = (line, line_start as usize);
+        let mut stop = range(last).map_or(end, |(_, stop)| stop.max(end));
+        if context_lines_before == 0 && context_lines_after == 0 {
+            // Without context, miette asks for the line and column of the span itself.
+            (from, stop) = ((line, offset), end);
+        } else {
+            if offset - from.1 > WINDOW {
+                from.1 = floor_boundary(text, offset - WINDOW);
+            } else if let Some((before, before_stop)) = line.checked_sub(1).and_then(range)
+                && before_stop - before <= WINDOW
+            {
+                from = (line - 1, before);
+            }
+            if stop - end > WINDOW {
+                stop = floor_boundary(text, end + WINDOW);
+            } else if let Some((after, after_stop)) = range(last + 1)
+                && after_stop - after <= WINDOW
+            {
+                stop = after_stop;
+            }
+        }
+        let (_, start_of_line) = self.line_of(from.1 as u32);
+        let column = text[start_of_line as usize..from.1].chars().count();
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name().to_owned(),
+            &self.shown().as_bytes()[from.1..stop],
+            SourceSpan::new(from.1.into(), stop - from.1),
+            from.0 as usize,
+            column,
+            (last - from.0) as usize + 1,
+        )))
+    }
+}
+
+fn floor_boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Whether a terminal would act on a character instead of showing it: control characters, and the
+/// marks that change the direction of text.
+fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text of a message with every hidden character written as an escape.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A file's text with every hidden character replaced by one of the same width in bytes, so that
+/// places stay where they are. `None` if there is none.
+pub(super) fn without_hidden(text: &str) -> Option<String> {
+    let is_break = |at: usize| text.as_bytes().get(at + 1) == Some(&b'\n');
+    let acts =
+        |at: usize, c: char| is_hidden(c) && c != '\t' && c != '\n' && !(c == '\r' && is_break(at));
+    text.char_indices().find(|(at, c)| acts(*at, *c))?;
+    let shown = text.char_indices().map(|(at, c)| match c.len_utf8() {
+        _ if !acts(at, c) => c,
+        1 => '?',
+        2 => '·',
+        _ => '\u{FFFD}',
+    });
+    Some(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::diagnostic::Code;
+
+    fn drawn(diagnostic: Diagnostic) -> String {
+        let style = Style {
+            color: false,
+            width: 80,
+        };
+        render(&[diagnostic], style)
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_drawn_as_a_window() {
+        let text = format!("{}x{}", "a".repeat(3_000_000), "b".repeat(3_000_000));
+        let source = Arc::new(Source::new("big.yaml", ".", text));
+        let span = Span {
+            start: 3_000_000,
+            end: 3_000_001,
+        };
+        let diagnostic = Diagnostic::new(Code::Syntax, "here").at(&source, span);
+        let drawn = drawn(diagnostic);
+        assert!(drawn.len() < 4_000, "{} bytes", drawn.len());
+        assert!(drawn.contains("big.yaml:1:3000001"), "{drawn}");
+    }
+
+    #[test]
+    fn two_places_far_apart_on_one_line_are_drawn_apart() {
+        let text = format!("x{}x", "a".repeat(3_000_000));
+        let source = Arc::new(Source::new("big.yaml", ".", text));
+        let at = |start| Span {
+            start,
+            end: start + 1,
+        };
+        let mut diagnostic = Diagnostic::new(Code::DuplicateKey, "here").at(&source, at(3_000_001));
+        let place = Place {
+            source: Arc::clone(&source),
+            span: at(0),
+        };
+        diagnostic.related.push(("and here".to_owned(), place));
+        let drawn = drawn(diagnostic);
+        assert!(drawn.len() < 6_000, "{} bytes", drawn.len());
+        assert!(drawn.contains("big.yaml:1:3000002"), "{drawn}");
+        assert!(drawn.contains("and here"), "{drawn}");
+    }
+
+    #[test]
+    fn hidden_characters_do_not_reach_the_terminal() {
+        let text = "a\u{1b}[31m\u{202e}b\u{9b}\r\nc\r\n".to_owned();
+        let source = Arc::new(Source::new("odd.yaml", ".", text));
+        let span = Span { start: 0, end: 1 };
+        let drawn = drawn(Diagnostic::new(Code::Syntax, "the \u{7} bell").at(&source, span));
+        assert!(!drawn.contains(|c| is_hidden(c) && c != '\n'), "{drawn:?}");
+        assert!(drawn.contains("a?[31m\u{fffd}b·"), "{drawn}");
+        assert!(drawn.contains("the \\u{7} bell"), "{drawn}");
+    }
+}
