@@ -76,10 +76,11 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 
 /// Writes a duration so that [`parse`] reads the same: `1h30m`, `0s`.
 pub fn format(duration: Duration) -> String {
-    let mut milliseconds = duration.as_millis();
-    if milliseconds == 0 {
+    if duration.is_zero() {
         return "0s".to_owned();
     }
+    let mut milliseconds = duration.as_millis();
+    let below = duration.subsec_nanos() % 1_000_000;
     let mut text = String::new();
     for (unit, size) in [
         ("d", 86_400_000),
@@ -90,7 +91,10 @@ pub fn format(duration: Duration) -> String {
     ] {
         let count = milliseconds / size;
         milliseconds %= size;
-        if count > 0 {
+        if unit == "ms" && below > 0 {
+            let fraction = format!("{below:06}");
+            text.push_str(&format!("{count}.{}ms", fraction.trim_end_matches('0')));
+        } else if count > 0 {
             text.push_str(&format!("{count}{unit}"));
         }
     }
@@ -142,6 +146,10 @@ mod tests {
     fn a_written_duration_reads_the_same() {
         for milliseconds in [0, 1, 999, 1_000, 61_001, 5_400_000, 90_061_001] {
             let duration = Duration::from_millis(milliseconds);
+            assert_eq!(parse(&format(duration)), Ok(duration));
+        }
+        for nanoseconds in [1, 999_999, 1_500_000, 61_000_000_001] {
+            let duration = Duration::from_nanos(nanoseconds);
             assert_eq!(parse(&format(duration)), Ok(duration));
         }
     }
