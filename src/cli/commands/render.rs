@@ -76,10 +76,21 @@ fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failur
             current = Some(position);
         }
         let start = start.map_err(Failure::Changed)?;
-        let text = serde_yaml::to_string(&[start_value(&start)]).map_err(io::Error::other)?;
-        out.write_all(text.as_bytes())?;
+        out.write_all(yaml_item(&start_value(&start))?.as_bytes())?;
     }
     Ok(out.flush()?)
+}
+
+/// A value as an item of a block list.
+fn yaml_item(value: &serde_json::Value) -> io::Result<String> {
+    let json = value.to_string();
+    // The YAML writer adds spaces after these two in a quoted string, and does not quote a key
+    // that would merge. JSON is YAML too.
+    if json.contains(['\u{2028}', '\u{2029}']) || json.contains(r#""<<":"#) {
+        let json = json.replace('\u{2028}', "\\u2028");
+        return Ok(format!("- {}\n", json.replace('\u{2029}', "\\u2029")));
+    }
+    serde_yaml::to_string(&[value]).map_err(io::Error::other)
 }
 
 /// One JSON line for each start.
