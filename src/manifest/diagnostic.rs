@@ -308,8 +308,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             .collect()
     };
     let folded = fold(word);
+    let length = folded.chars().count();
+    // Words of very different lengths are never similar, and comparing takes time.
+    let comparable = |candidate: &&str| {
+        let own = candidate.chars().filter(|c| c.is_alphanumeric()).count();
+        own.min(length) as f64 >= 0.65 * own.max(length) as f64
+    };
     candidates
         .into_iter()
+        .filter(comparable)
         .map(|candidate| {
             (
                 candidate,

@@ -67,7 +67,7 @@ impl<'d> Drawn<'d> {
         let elsewhere = diagnostic
             .related
             .iter()
-            .filter(|(_, place)| !diagnostic.is_in(place))
+            .filter(|(_, place)| !diagnostic.is_near(place))
             .map(|(message, place)| Elsewhere {
                 message: message.clone(),
                 place: place.clone(),
@@ -80,11 +80,17 @@ impl<'d> Drawn<'d> {
     }
 }
 
+/// Most lines between two places that are drawn in one piece.
+const NEAR_LINES: u32 = 2;
+
 impl Diagnostic {
-    fn is_in(&self, place: &Place) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|own| Arc::ptr_eq(&own.source, &place.source))
+    /// Whether `place` is drawn together with this diagnostic's own. What is farther away is
+    /// drawn after it, so that the first place is always the one that is wrong.
+    fn is_near(&self, place: &Place) -> bool {
+        let line = |place: &Place| place.source.line_of(place.span.start).0;
+        self.place.as_ref().is_some_and(|own| {
+            Arc::ptr_eq(&own.source, &place.source) && line(own).abs_diff(line(place)) <= NEAR_LINES
+        })
     }
 }
 
@@ -135,7 +141,7 @@ impl miette::Diagnostic for Drawn<'_> {
             .diagnostic
             .related
             .iter()
-            .filter(|(_, place)| self.diagnostic.is_in(place));
+            .filter(|(_, place)| self.diagnostic.is_near(place));
         let others = here.map(|(message, place)| {
             LabeledSpan::new_with_span(Some(message.clone()), source_span(place))
         });
@@ -279,6 +285,11 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 /// A file's text with every hidden character replaced by one of the same width in bytes, so that
 /// places stay where they are. `None` if there is none.
 pub(super) fn without_hidden(text: &str) -> Option<String> {
+    let may_hide =
+        |b: u8| (b < b' ' && !matches!(b, b'\t' | b'\n')) || matches!(b, 0x7F | 0xC2 | 0xE2);
+    if !text.bytes().any(may_hide) {
+        return None;
+    }
     let is_break = |at: usize| text.as_bytes().get(at + 1) == Some(&b'\n');
     let acts =
         |at: usize, c: char| is_hidden(c) && c != '\t' && c != '\n' && !(c == '\r' && is_break(at));

@@ -17,9 +17,15 @@ use super::source::{Source, Span};
 /// Deepest nesting of lists and maps. The SDKs' own JSON readers stop between 128 and 10,000.
 pub const MAX_DEPTH: usize = 128;
 
+/// What to do about too deep a nesting.
+const DEEP_HELP: &str = "write the inner part as a JSON string, or give the bytes with `$payload`";
+
 /// Most nodes that all aliases of one file may add, beside 100 for each node that is written out.
 /// An alias bomb passes this at once; no manifest made for people comes near.
 const FREE_ALIAS_NODES: usize = 1_000_000;
+
+/// Most values in one file, as each takes some 32 bytes of memory.
+const MAX_NODES: usize = 20_000_000;
 
 /// Most problems collected in one file. Past it the rest of the file is not read.
 const MAX_PROBLEMS: usize = 1_000;
@@ -113,6 +119,9 @@ impl<'s> Reader<'s> {
             let (event, span) = next.map_err(|error| self.syntax(&error))?;
             let start = self.cursor.byte_at(span.start);
             let end = self.cursor.byte_at(span.end).max(start);
+            if self.written_nodes > MAX_NODES {
+                return Err(self.too_many_values(start));
+            }
             match event {
                 Event::Alias(anchor) => self.alias(anchor, Span { start, end })?,
                 Event::Scalar(text, style, anchor, tag) => {
@@ -146,29 +155,64 @@ impl<'s> Reader<'s> {
     }
 
     fn syntax(&mut self, error: &ScanError) -> Diagnostic {
-        let at = self.cursor.byte_at(*error.marker());
-        let tab = self.source.text()[..at as usize]
-            .rsplit('\n')
-            .next()
-            .is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
-            || self.source.text()[at as usize..].starts_with('\t');
-        let deep = error.info().contains("recursion limit");
-        let (code, message) = if deep {
-            (
-                Code::TooDeep,
-                "lists and maps are nested too deeply".to_owned(),
-            )
-        } else {
-            (Code::Syntax, format!("this is not YAML: {}", error.info()))
-        };
-        let problem = Diagnostic::new(code, message).at(self.source, self.char_span(at));
-        if tab {
-            problem.with_help("YAML is indented with spaces, not tabs")
-        } else if deep {
-            problem.with_help(format!("at most {MAX_DEPTH} levels are read"))
-        } else {
-            problem
+        let text = self.source.text();
+        let mut at = self.cursor.byte_at(*error.marker());
+        let info = error.info();
+        if info.contains("recursion limit") {
+            return Diagnostic::new(Code::TooDeep, "lists and maps are nested too deeply")
+                .with_help(DEEP_HELP)
+                .at(self.source, self.char_span(at));
         }
+        if info.contains("unknown anchor") {
+            return self.unknown_anchor(word_span(text, at));
+        }
+        let tab = tab_near(text, at);
+        at = tab.unwrap_or(at);
+        let mut problem = Diagnostic::new(Code::Syntax, format!("this is not YAML: {info}"))
+            .at(self.source, self.char_span(at));
+        if tab.is_some() {
+            return problem.with_help("indent with spaces, not tabs");
+        }
+        let open = self.stack.iter().rev().map(|frame| frame.start);
+        let open = open
+            .into_iter()
+            .find(|start| text[*start as usize..].starts_with(['[', '{']));
+        if let Some(start) = open {
+            let bracket = &text[start as usize..start as usize + 1];
+            let place = super::diagnostic::Place {
+                source: Arc::clone(self.source),
+                span: self.char_span(start),
+            };
+            problem
+                .related
+                .push((format!("this `{bracket}` is still open"), place));
+            return problem.with_help("close what was opened, or quote the text");
+        }
+        if info.contains("mapping values are not allowed") {
+            return problem
+                .with_help("quote a text that holds `: `; otherwise look at the indentation");
+        }
+        problem
+    }
+
+    fn too_many_values(&self, at: u32) -> Diagnostic {
+        let message = format!(
+            "`{}` holds more than {MAX_NODES} values",
+            self.source.name()
+        );
+        Diagnostic::new(Code::TooLarge, message)
+            .with_help("split the manifest into several files")
+            .at(self.source, self.char_span(at))
+    }
+
+    fn unknown_anchor(&self, span: Span) -> Diagnostic {
+        let written = &self.source.text()[span.start as usize..span.end as usize];
+        let name = scalar::shorten(written.trim_start_matches('*'));
+        let message = format!("nothing before this alias is marked with `&{name}`");
+        let help = format!("write `&{name}` in front of the value to repeat, in the same document");
+        Diagnostic::new(Code::Syntax, message)
+            .with_help(help)
+            .at(self.source, span)
     }
 
     /// The one character at `at`.
@@ -217,9 +261,7 @@ impl<'s> Reader<'s> {
         let resolved = match tag {
             None if plain => scalar::resolve_plain(text),
             None => Ok(Value::String(text.into())),
-            Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => {
-                Ok(Value::String(text.into()))
-            }
+            Some(tag) if is_non_specific(tag) => Ok(Value::String(text.into())),
             Some(tag) if tag.is_yaml_core_schema() => {
                 match scalar::resolve_tagged(&tag.suffix, text) {
                     Some(resolved) => resolved,
@@ -247,18 +289,22 @@ impl<'s> Reader<'s> {
     fn unsupported_tag(&mut self, tag: &Tag, span: Span) {
         let shown = if tag.is_yaml_core_schema() {
             format!("!!{}", tag.suffix)
+        } else if tag.handle.is_empty() {
+            format!("!<{}>", tag.suffix)
         } else {
             tag.to_string()
         };
-        let problem = Diagnostic::new(Code::UnsupportedTag, format!("the tag `{shown}` has no meaning here"))
-            .with_help("only YAML's core tags are known: !!str !!int !!float !!bool !!null !!binary !!seq !!map");
+        let message = format!("the tag `{}` has no meaning here", scalar::shorten(&shown));
+        let problem = Diagnostic::new(Code::UnsupportedTag, message).with_help(
+            "remove it; only YAML's core tags are known: str, int, float, bool, null, binary, seq and map, each after `!!`",
+        );
+        let span = tag_span(self.source.text(), span);
         self.problems.push(problem.at(self.source, span));
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
         if let Some(tag) = tag {
-            let non_specific = tag.handle == "!" && tag.suffix.is_empty();
-            let fits = non_specific || (tag.is_yaml_core_schema() && tag.suffix == own);
+            let fits = is_non_specific(tag) || (tag.is_yaml_core_schema() && tag.suffix == own);
             if !fits {
                 self.unsupported_tag(tag, span);
             }
@@ -278,6 +324,7 @@ impl<'s> Reader<'s> {
                 Code::TooDeep,
                 format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
             )
+            .with_help(DEEP_HELP)
             .at(self.source, self.char_span(start)));
         }
         self.stack.push(Frame {
@@ -325,10 +372,15 @@ impl<'s> Reader<'s> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
+            // The parser itself keeps anchors from one document to the next.
+            if !self.stack.iter().any(|frame| frame.anchor == anchor) {
+                return Err(self.unknown_anchor(span));
+            }
             return Err(Diagnostic::new(
                 Code::AliasExpansion,
                 "this alias is inside of what it stands for",
             )
+            .with_help("write the value out; a manifest cannot contain itself")
             .at(self.source, span));
         };
         let (node, size) = (Rc::clone(node), *size);
@@ -350,6 +402,7 @@ impl<'s> Reader<'s> {
                 Code::TooDeep,
                 format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
             )
+            .with_help(DEEP_HELP)
             .at(self.source, span));
         }
         self.complete(Node::clone(&node), 0, size)
@@ -385,14 +438,20 @@ impl<'s> Reader<'s> {
                 _ => {
                     map.pending = Pending::Dropped;
                     let kind = node.kind();
-                    let written = self.source.text()
-                        [node.span.start as usize..node.span.end as usize]
-                        .to_owned();
+                    let written =
+                        &self.source.text()[node.span.start as usize..node.span.end as usize];
+                    let help = match &node.value {
+                        Value::List(_) | Value::Map(_) => {
+                            "JSON has no such keys; write a list of pairs".to_owned()
+                        }
+                        _ if written.is_empty() => "write the key before the `:`".to_owned(),
+                        _ => format!("quote it: `\"{}\"`", scalar::shorten(written)),
+                    };
                     let problem = Diagnostic::new(
                         Code::NonStringKey,
                         format!("a key must be a string, and this is {kind}"),
                     )
-                    .with_help(format!("quote it: `\"{}\"`", scalar::shorten(&written)));
+                    .with_help(help);
                     self.problems.push(problem.at(self.source, node.span));
                 }
             },
@@ -414,7 +473,7 @@ impl<'s> Reader<'s> {
     fn duplicate(&mut self, key: &str, span: Span, first: Option<Span>) {
         let mut problem = Diagnostic::new(
             Code::DuplicateKey,
-            format!("the key `{key}` is given twice"),
+            format!("the key `{}` is given twice", scalar::shorten(key)),
         )
         .with_help("remove one of the two")
         .at(self.source, span);
@@ -513,6 +572,46 @@ fn depth(node: &Node) -> usize {
     }
 }
 
+/// Whether a tag is a lone `!`, which makes a plain scalar a string and says nothing else.
+fn is_non_specific(tag: &Tag) -> bool {
+    matches!((&*tag.handle, &*tag.suffix), ("!", "") | ("", "!"))
+}
+
+/// The tab that the parser stumbled over: one that indents the line at `at`, or the next one.
+fn tab_near(text: &str, at: u32) -> Option<u32> {
+    let at = at as usize;
+    let line = text[..at].rfind('\n').map_or(0, |found| found + 1);
+    let next = text[at..].find('\n').map(|found| at + found + 1);
+    [Some(line), next].into_iter().flatten().find_map(|line| {
+        let indent = text[line..].bytes().take_while(|b| *b == b' ').count();
+        text[line + indent..]
+            .starts_with('\t')
+            .then_some((line + indent) as u32)
+    })
+}
+
+/// The word that begins at `at`.
+fn word_span(text: &str, at: u32) -> Span {
+    let rest = &text[at as usize..];
+    let length = rest.find([' ', '\t', '\n', '\r', ',', ']', '}']);
+    Span {
+        start: at,
+        end: at + length.unwrap_or(rest.len()) as u32,
+    }
+}
+
+/// The tag that a value begins with, of the whole value's span.
+fn tag_span(text: &str, span: Span) -> Span {
+    let written = &text[span.start as usize..span.end as usize];
+    let tag = written.find('!').unwrap_or(0);
+    let length = written[tag..].find(char::is_whitespace);
+    let end = length.map_or(written.len(), |length| tag + length);
+    Span {
+        start: span.start + tag as u32,
+        end: span.start + end as u32,
+    }
+}
+
 fn trim(text: &str, span: Span) -> Span {
     let trimmed = text[span.start as usize..span.end as usize].trim_end();
     Span {
@@ -523,7 +622,7 @@ fn trim(text: &str, span: Span) -> Span {
 
 fn first_line(text: &str, span: Span) -> Span {
     let whole = &text[span.start as usize..span.end as usize];
-    let line = whole.split(['\n', '\r']).next().unwrap_or("").trim_end();
+    let line = whole.split('\n').next().unwrap_or("").trim_end();
     Span {
         start: span.start,
         end: span.start + line.len() as u32,

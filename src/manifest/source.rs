@@ -109,7 +109,7 @@ impl Source {
 
     fn line_starts(&self) -> &[u32] {
         self.line_starts.get_or_init(|| {
-            let breaks = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            let breaks = self.text.match_indices('\n');
             std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at as u32 + 1))
                 .collect()
@@ -226,6 +226,9 @@ fn read_file(path: &Path) -> Result<Named, Diagnostic> {
             ),
         );
     }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(too_large(&name));
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let text = read_text(&name, file)?;
     let folder = match path.parent() {
@@ -250,6 +253,12 @@ fn near_file(path: &Path) -> Option<PathBuf> {
     Some(path.with_file_name(near))
 }
 
+fn too_large(name: &str) -> Diagnostic {
+    let limit = MAX_FILE_BYTES / (1024 * 1024);
+    let message = format!("`{name}` is larger than {limit} MiB");
+    Diagnostic::new(Code::TooLarge, message).with_help("split the manifest into several files")
+}
+
 fn read_text(name: &str, reader: impl Read) -> Result<String, Diagnostic> {
     let mut bytes = Vec::new();
     reader
@@ -259,12 +268,7 @@ fn read_text(name: &str, reader: impl Read) -> Result<String, Diagnostic> {
             Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
         })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let limit = MAX_FILE_BYTES / (1024 * 1024);
-        return Err(Diagnostic::new(
-            Code::TooLarge,
-            format!("`{name}` is larger than {limit} MiB"),
-        )
-        .with_help("split the manifest into several files"));
+        return Err(too_large(name));
     }
     let skip = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
