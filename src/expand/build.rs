@@ -244,10 +244,13 @@ fn encode_search_attributes(
                     "the search attribute `{}` is set by the service itself",
                     key.text
                 ),
-                "remove it",
+                "remove it, or register a search attribute of your own",
             ))
         } else if !indexable {
-            let kind = value.kind();
+            let kind = match &value.value {
+                Value::List(_) => "a list of anything but strings",
+                _ => value.kind(),
+            };
             Some((
                 format!("a search attribute cannot be {kind}"),
                 "write a string, a number, a boolean or a list of strings; a time is a string such as `2026-11-01T00:00:00Z`",
@@ -266,7 +269,7 @@ fn encode_search_attributes(
         match problem {
             Some((message, help)) => {
                 let code = Code::InvalidSearchAttribute;
-                findings.push(Finding::new(code, path, message).with_help(help));
+                findings.push(Finding::new(code, path, message).with_help(help).at_key());
             }
             None => encoded.push((key.text.to_string(), Payload::new("json/plain", data))),
         }

@@ -138,7 +138,10 @@ impl Expansion {
         }
         let mut diagnostic = Diagnostic::new(
             Code::DuplicateWorkflowId,
-            format!("two starts have the Workflow ID `{workflow_id}`"),
+            format!(
+                "two starts have the Workflow ID `{}`",
+                crate::manifest::shorten(workflow_id)
+            ),
         )
         .with_help("every start of one apply needs a Workflow ID of its own")
         .at(

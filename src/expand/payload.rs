@@ -224,7 +224,10 @@ fn encode_given(
             }
             "file" => match value
                 .as_str()
-                .ok_or("`file` must be a path".to_owned())
+                .ok_or(format!(
+                    "`file` must be a path, and this is {}",
+                    value.kind()
+                ))
                 .and_then(|file| read_file(file, rules))
             {
                 Ok(bytes) => sources.push(Ok(bytes)),
@@ -237,30 +240,30 @@ fn encode_given(
                 }
             },
             "metadata" => {
-                let texts = value
-                    .entries()
-                    .iter()
-                    .map(|(key, value)| (key, value.as_str()));
-                for (name, text) in texts {
-                    match text {
-                        Some(text) if &*name.text != "encoding" => {
-                            metadata.push((name.text.to_string(), text.as_bytes().to_vec()));
-                        }
-                        Some(_) => fail(
-                            "the encoding stands beside `metadata`, not in it".to_owned(),
-                            FORM,
-                        ),
-                        None => fail(
-                            format!("`metadata.{}` must be a string", name.text),
-                            "quote it",
-                        ),
-                    }
-                }
                 if !matches!(value.value, Value::Map(_)) {
                     fail("`metadata` must be a map of strings".to_owned(), FORM);
                 }
+                for (name, value) in value.entries() {
+                    let (message, help) = match value.as_str() {
+                        Some(text) if &*name.text != "encoding" => {
+                            metadata.push((name.text.to_string(), text.as_bytes().to_vec()));
+                            continue;
+                        }
+                        Some(_) => ("the encoding stands beside `metadata`, not in it", FORM),
+                        None => ("a value in `metadata` must be a string", "quote it"),
+                    };
+                    path.push(Step::Key(name.text.to_string()));
+                    let finding = Finding::new(Code::InvalidPayload, path.clone(), message);
+                    findings.push(finding.with_help(help));
+                    path.pop();
+                }
             }
-            other => fail(format!("there is no key `{other}` in `$payload`"), FORM),
+            other => {
+                let shown = crate::manifest::shorten(other);
+                let message = format!("there is no key `{shown}` in `$payload`");
+                let finding = Finding::new(Code::InvalidPayload, path.clone(), message);
+                findings.push(finding.with_help(FORM).at_key());
+            }
         }
         path.pop();
     }
@@ -315,7 +318,10 @@ fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
 }
 
 fn read_file(file: &str, rules: &FileRules) -> Result<Vec<u8>, String> {
-    let path = rules.folder.join(file);
+    let path = match rules.folder.to_str() {
+        Some(".") => PathBuf::from(file),
+        _ => rules.folder.join(file),
+    };
     let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
     let real = path.canonicalize().map_err(cannot)?;
     let folder = rules.folder.canonicalize().map_err(cannot)?;

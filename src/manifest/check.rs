@@ -74,14 +74,17 @@ fn names(start: &StartFields, findings: &mut Vec<Finding>) {
         if let Some(value) = value
             && value.len() > MAX_ID_BYTES
         {
-            findings.push(Finding::new(
-                Code::OutOfRange,
-                at(name),
-                format!(
-                    "`{name}` has {} bytes, and the service takes at most {MAX_ID_BYTES}",
-                    value.len()
-                ),
-            ));
+            findings.push(
+                Finding::new(
+                    Code::OutOfRange,
+                    at(name),
+                    format!(
+                        "`{name}` has {} bytes, and the service takes at most {MAX_ID_BYTES}",
+                        value.len()
+                    ),
+                )
+                .with_help("shorten it; data belongs into `args` or `memo`"),
+            );
         }
     }
     if let Some(queue) = &start.task_queue
@@ -234,7 +237,10 @@ fn retry_policy(start: &StartFields, findings: &mut Vec<Finding>) {
                         "nonRetryableErrorTypes".into(),
                         index.into(),
                     ],
-                    format!("`{timeout}` is not a kind of timeout"),
+                    format!(
+                        "`{}` is not a kind of timeout",
+                        super::scalar::shorten(timeout)
+                    ),
                 )
                 .with_help(format!(
                     "after `TemporalTimeout:` comes one of {}",
@@ -259,7 +265,7 @@ fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
                 "`fairnessKey` has {} bytes, and the service takes at most {MAX_FAIRNESS_KEY_BYTES}",
                 key.len()
             ),
-        ));
+        ).with_help("shorten it, for example to a hash"));
     }
     for (index, callback) in start.completion_callbacks.iter().flatten().enumerate() {
         let path = |key: &str| vec!["completionCallbacks".into(), index.into(), key.into()];
@@ -279,7 +285,7 @@ fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
                 Code::OutOfRange,
                 path("headers"),
                 format!("`headers` has {bytes} bytes, and the service takes at most {MAX_CALLBACK_HEADER_BYTES}"),
-            ));
+            ).with_help("pass a reference instead of the data"));
         }
     }
 }
@@ -297,21 +303,34 @@ fn advice(start: &StartFields, findings: &mut Vec<Finding>) {
         );
     }
     let texts = [
-        ("staticSummary", &start.static_summary, SHOWN_SUMMARY_BYTES),
-        ("staticDetails", &start.static_details, SHOWN_DETAILS_BYTES),
+        (
+            "staticSummary",
+            &start.static_summary,
+            SHOWN_SUMMARY_BYTES,
+            "longer texts belong into `staticDetails`",
+        ),
+        (
+            "staticDetails",
+            &start.static_details,
+            SHOWN_DETAILS_BYTES,
+            "store the text elsewhere and write a link to it",
+        ),
     ];
-    for (name, text, shown) in texts {
+    for (name, text, shown, help) in texts {
         if let Some(text) = text
             && text.len() > shown
         {
-            findings.push(Finding::new(
-                Code::Advice,
-                at(name),
-                format!(
-                    "`{name}` has {} bytes, and the Web UI may cut it after {shown}",
-                    text.len()
-                ),
-            ));
+            findings.push(
+                Finding::new(
+                    Code::Advice,
+                    at(name),
+                    format!(
+                        "`{name}` has {} bytes, and the Web UI may cut it after {shown}",
+                        text.len()
+                    ),
+                )
+                .with_help(help),
+            );
         }
     }
 }

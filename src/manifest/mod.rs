@@ -17,10 +17,12 @@ pub mod schema;
 mod shape;
 pub mod source;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use deserializer::Mismatch;
+pub(crate) use scalar::shorten;
 
 use diagnostic::Diagnostic;
 use fields::Fields;
@@ -101,33 +103,71 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
     for root in documents {
         let findings = shape::check(&root);
         let sound = findings.is_empty();
+        let unsound = Unsound::of(&findings);
         loaded.diagnostics.extend(
             findings
                 .into_iter()
                 .map(|finding| finding.locate(source, &root)),
         );
-        if sound {
-            let name = root
-                .get("metadata")
-                .and_then(|metadata| metadata.get("name"))
-                .and_then(Node::as_str);
-            let name = name.unwrap_or_default().to_owned();
-            let manifest = Manifest {
-                source: Arc::clone(source),
-                name,
-                root,
-            };
-            check_meaning(&manifest, &mut loaded.diagnostics);
-            if readable {
-                loaded.manifests.push(manifest);
-            }
+        let name = root
+            .get("metadata")
+            .and_then(|metadata| metadata.get("name"))
+            .and_then(Node::as_str);
+        let name = name.unwrap_or_default().to_owned();
+        let manifest = Manifest {
+            source: Arc::clone(source),
+            name,
+            root,
+        };
+        check_meaning(&manifest, &unsound, &mut loaded.diagnostics);
+        if readable && sound {
+            loaded.manifests.push(manifest);
         }
     }
     loaded
 }
 
-fn check_meaning(manifest: &Manifest, diagnostics: &mut Vec<Diagnostic>) {
-    for entry in manifest.entries() {
+/// Which entries have the wrong shape, so that their meaning cannot be looked at.
+enum Unsound {
+    /// What they all depend on is wrong.
+    All,
+    /// These positions.
+    Some(HashSet<usize>),
+}
+
+impl Unsound {
+    fn of(findings: &[finding::Finding]) -> Self {
+        use locate::Step;
+        let mut entries = HashSet::new();
+        for finding in findings {
+            match finding.path.as_slice() {
+                [Step::Key(key), Step::Index(entry), ..] if key == "starts" => {
+                    entries.insert(*entry);
+                }
+                [Step::Key(key), ..]
+                    if matches!(&**key, "apiVersion" | "kind" | "defaults" | "starts") =>
+                {
+                    return Unsound::All;
+                }
+                _ => {}
+            }
+        }
+        Unsound::Some(entries)
+    }
+
+    fn contains(&self, entry: usize) -> bool {
+        match self {
+            Unsound::All => true,
+            Unsound::Some(entries) => entries.contains(&entry),
+        }
+    }
+}
+
+fn check_meaning(manifest: &Manifest, unsound: &Unsound, diagnostics: &mut Vec<Diagnostic>) {
+    for (position, entry) in manifest.entries().iter().enumerate() {
+        if unsound.contains(position) {
+            continue;
+        }
         let fields = manifest.fields(entry);
         let start = match fields.read() {
             Ok(start) => start,

@@ -170,7 +170,7 @@ fn fraction_value(text: &str) -> Result<Value, ScalarProblem> {
 }
 
 /// At most the first 60 characters.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

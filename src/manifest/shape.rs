@@ -34,16 +34,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("onConflictOptions", "onConflict"),
     ("priorityKey", "priority: {key: ...}"),
     ("queue", "taskQueue"),
-    (
-        "requestEagerExecution",
-        "nothing: it needs a Worker in this process",
-    ),
     ("retry", "retryPolicy"),
     ("searchAttribute", "searchAttributes"),
-    (
-        "signalName",
-        "nothing yet: signal-with-start is not supported",
-    ),
     ("summary", "staticSummary"),
     ("details", "staticDetails"),
     ("timeout", "executionTimeout"),
@@ -57,17 +49,99 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("workflowType", "type"),
 ];
 
+/// What people write that has no counterpart here, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("eagerStart", "remove it: it needs a Worker in this process"),
+    (
+        "enableEagerStart",
+        "remove it: it needs a Worker in this process",
+    ),
+    (
+        "forEach",
+        "rows are not supported yet; write one start for each",
+    ),
+    ("identity", "pass it to the command: `--identity`"),
+    ("namespace", "pass it to the command: `--namespace`"),
+    (
+        "requestEagerExecution",
+        "remove it: it needs a Worker in this process",
+    ),
+    (
+        "requestId",
+        "remove it: it is made of the key, `--idempotency-key`, and the Workflow ID",
+    ),
+    ("signal", "signal-with-start is not supported yet"),
+    ("signalInput", "signal-with-start is not supported yet"),
+    ("signalName", "signal-with-start is not supported yet"),
+    ("update", "update-with-start is not supported yet"),
+    ("updateName", "update-with-start is not supported yet"),
+];
+
 /// Checks the shape of one document.
 pub(super) fn check(document: &Node) -> Vec<Finding> {
     if let Some(foreign) = foreign(document) {
         return vec![foreign];
     }
+    let mut findings = Vec::new();
+    if holds_bytes(document) {
+        misplaced_bytes(document, &mut Vec::new(), &mut findings);
+    }
     let validator = schema::validator();
     if validator.is_valid(TreeNode::Node(document)) {
-        return Vec::new();
+        return findings;
     }
     let errors = validator.iter_errors(TreeNode::Node(document));
-    errors.flat_map(|error| explain(&error, document)).collect()
+    for finding in errors.flat_map(|error| explain(&error, document)) {
+        let is_bytes = walk(document, &finding.path)
+            .is_some_and(|node| matches!(node.value, Value::Binary(_)));
+        if !is_bytes {
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+/// Finds `!!binary` where the schema wants a value of some type. To the validator bytes look like
+/// a string, because JSON has none; only arguments, memo values and headers can hold them.
+fn misplaced_bytes(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding>) {
+    let children: Vec<(Step, &Node)> = match &node.value {
+        Value::Binary(_) => {
+            if let Some(kind) = schema::at(path).and_then(|schema| schema.get("type")) {
+                let wanted = kind.as_str().or_else(|| kind[0].as_str());
+                let wanted = wanted
+                    .unwrap_or("string")
+                    .parse()
+                    .unwrap_or(JsonType::String);
+                let name = name_of(path);
+                let kind = TypeKind::Single(wanted);
+                findings.push(wrong_type(path.clone(), &name, &kind, Some(node)));
+            }
+            return;
+        }
+        Value::List(items) => items
+            .iter()
+            .enumerate()
+            .map(|(at, it)| (at.into(), it))
+            .collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(key, it)| ((&*key.text).into(), it))
+            .collect(),
+        _ => return,
+    };
+    for (step, child) in children {
+        path.push(step);
+        if schema::at(path).is_some() {
+            misplaced_bytes(child, path, findings);
+        }
+        path.pop();
+    }
+}
+
+fn holds_bytes(node: &Node) -> bool {
+    matches!(node.value, Value::Binary(_))
+        || node.items().iter().any(holds_bytes)
+        || node.entries().iter().any(|(_, value)| holds_bytes(value))
 }
 
 /// A document that is not ours at all gets one finding, not one for each of its keys.
@@ -93,7 +167,10 @@ fn foreign(document: &Node) -> Option<Finding> {
             Finding::new(
                 Code::UnknownValue,
                 vec!["apiVersion".into()],
-                format!("`{version}` is not an API version of temporal-manifest"),
+                format!(
+                    "`{}` is not an API version of temporal-manifest",
+                    super::scalar::shorten(version)
+                ),
             )
             .with_help("write `apiVersion: temporal-manifest/v1`"),
         );
@@ -107,7 +184,10 @@ fn foreign(document: &Node) -> Option<Finding> {
             Finding::new(
                 Code::UnknownValue,
                 vec!["kind".into()],
-                format!("`{kind}` is not a kind of temporal-manifest/v1"),
+                format!(
+                    "`{}` is not a kind of temporal-manifest/v1",
+                    super::scalar::shorten(kind)
+                ),
             )
             .with_help("write `kind: Starts`"),
         );
@@ -166,11 +246,21 @@ fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
             let options = keys_at(&path)
                 .map(|key| format!("`{key}`"))
                 .collect::<Vec<_>>();
-            vec![Finding::new(
+            let finding = Finding::new(
                 Code::ConflictingFields,
-                path,
+                path.clone(),
                 format!("{name} needs exactly one of {}", options.join(", ")),
-            )]
+            );
+            let several = found.is_some_and(|node| node.entries().len() > 1);
+            let help = if several {
+                Some("remove all but one".to_owned())
+            } else {
+                example(&path).or_else(|| item_example(&path))
+            };
+            vec![match help {
+                Some(help) => finding.with_help(help),
+                None => finding,
+            }]
         }
         other => {
             let message = limit(other).map_or_else(
@@ -178,7 +268,11 @@ fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
                 |limit| format!("{name} {limit}"),
             );
             let finding = Finding::new(Code::OutOfRange, path.clone(), message);
-            vec![match description(&path) {
+            let help = match other {
+                ValidationErrorKind::MinItems { .. } => example(&path),
+                _ => description(&path),
+            };
+            vec![match help {
                 Some(description) => finding.with_help(description),
                 None => finding,
             }]
@@ -188,8 +282,8 @@ fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
 
 fn limit(kind: &ValidationErrorKind) -> Option<String> {
     Some(match kind {
-        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
-        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {}", short(limit)),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {}", short(limit)),
         ValidationErrorKind::MinLength { limit: 1 } => "must not be empty".to_owned(),
         ValidationErrorKind::MinLength { limit } => {
             format!("must have at least {limit} characters")
@@ -202,6 +296,12 @@ fn limit(kind: &ValidationErrorKind) -> Option<String> {
     })
 }
 
+/// A number without the `.0` that marks it as a fraction.
+fn short(limit: &impl ToString) -> String {
+    let text = limit.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
 fn unknown_key(path: &[Step], key: &str) -> Finding {
     let mut at = path.to_vec();
     at.push(key.into());
@@ -212,7 +312,7 @@ fn unknown_key(path: &[Step], key: &str) -> Finding {
     let finding = Finding::new(
         Code::UnknownKey,
         at,
-        format!("there is no key `{key}` {place}"),
+        format!("there is no key `{}` {place}", super::scalar::shorten(key)),
     )
     .at_key();
     let known: Vec<&str> = keys_at(path).collect();
@@ -222,11 +322,16 @@ fn unknown_key(path: &[Step], key: &str) -> Finding {
             "`{key}` is a single start's own and cannot be a default"
         ));
     }
+    let refused = REFUSED
+        .iter()
+        .find(|(other, _)| is_start && same_word(other, key));
+    if let Some((_, why)) = refused {
+        return finding.with_help(*why);
+    }
     let other_name = OTHER_NAMES
         .iter()
         .find(|(other, _)| is_start && same_word(other, key));
     let help = match other_name {
-        Some((_, ours)) if ours.starts_with("nothing") => (*ours).to_owned(),
         Some((_, ours)) => format!("did you mean `{ours}`?"),
         None => match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -256,7 +361,11 @@ fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>
         TypeKind::Single(single) => vec![*single],
         TypeKind::Multiple(set) => set.iter().filter(|kind| *kind != JsonType::Null).collect(),
     };
-    let words: Vec<&str> = wanted.iter().map(|kind| kind_word(*kind)).collect();
+    let words: Vec<&str> = if schema::at(&path).is_some_and(is_duration) {
+        vec!["a duration"]
+    } else {
+        wanted.iter().map(|kind| kind_word(*kind)).collect()
+    };
     let given = found.map_or("missing", Node::kind);
     let help = match (wanted.first(), found.map(|node| &node.value)) {
         (Some(JsonType::String), Some(Value::Number(_) | Value::Bool(_))) => {
@@ -276,7 +385,7 @@ fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>
         (Some(JsonType::Boolean), Some(Value::String(_))) => {
             Some("write `true` or `false`".to_owned())
         }
-        _ => example(&path),
+        _ => example(&path).or_else(|| item_example(&path)),
     };
     let finding = Finding::new(
         Code::WrongType,
@@ -353,7 +462,7 @@ pub(super) fn invalid_duration(path: Vec<Step>, name: &str, text: &str) -> Findi
 pub(super) fn name_of(path: &[Step]) -> String {
     match path {
         [] => "the manifest".to_owned(),
-        [.., Step::Key(key)] => format!("`{key}`"),
+        [.., Step::Key(key)] => format!("`{}`", super::scalar::shorten(key)),
         [.., Step::Key(list), Step::Index(index)] => format!("`{list}[{index}]`"),
         [.., Step::Index(index)] => format!("item {index}"),
     }
@@ -384,6 +493,15 @@ fn example(path: &[Step]) -> Option<String> {
     };
     let example = schema::at(path)?.get("examples")?.get(0)?;
     Some(format!("for example `{key}: {}`", flow(example)))
+}
+
+/// An example of one item, from its list's.
+fn item_example(path: &[Step]) -> Option<String> {
+    let [list @ .., Step::Index(_)] = path else {
+        return None;
+    };
+    let example = schema::at(list)?.get("examples")?.get(0)?.get(0)?;
+    Some(format!("for example `{}`", flow(example)))
 }
 
 fn is_duration(schema: &JsonValue) -> bool {
