@@ -4,6 +4,7 @@ mod engine;
 mod faults;
 mod policies;
 mod repeats;
+mod architecture;
 mod examples;
 mod schemas;
 mod starts;
