@@ -1,11 +1,12 @@
 //! Tests of the whole program and of its edges, in one binary so that they link once.
 
+mod architecture;
+mod diagnostics;
 mod engine;
+mod examples;
 mod faults;
 mod policies;
 mod repeats;
-mod architecture;
-mod examples;
 mod schemas;
 mod starts;
 mod support;
