@@ -9,6 +9,7 @@ mod policies;
 mod repeats;
 mod schemas;
 mod starts;
+mod second_opinion;
 mod support;
 mod waiting;
 mod wire;
