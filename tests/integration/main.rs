@@ -7,6 +7,7 @@ mod examples;
 mod faults;
 mod policies;
 mod repeats;
+mod hostile;
 mod schemas;
 mod starts;
 mod second_opinion;
