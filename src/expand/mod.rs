@@ -255,7 +255,7 @@ impl<'e> Items<'e> {
     ) -> Result<Start, Vec<Diagnostic>> {
         let source = manifest.source();
         let file = self.file.get_or_insert_with(|| source.name().into());
-        let (line, _) = source.line_column(entry.span.start);
+        let line = source.line(entry.span.start);
         let rules = FileRules {
             folder: source.folder().to_owned(),
             allow_outside: self.expansion.options.allow_outside,

@@ -25,7 +25,11 @@ const DEEP_HELP: &str = "write the inner part as a JSON string, or give the byte
 const FREE_ALIAS_NODES: usize = 1_000_000;
 
 /// Most values in one file, as each takes some 32 bytes of memory.
-const MAX_NODES: usize = 20_000_000;
+const MAX_NODES: usize = 10_000_000;
+
+/// Most commas, colons and brackets in one list or map in brackets. The parser reads it to its end
+/// before it tells of its first value, and keeps 104 bytes for each mark and value meanwhile.
+const MAX_FLOW_MARKS: usize = 4_000_000;
 
 /// Most problems collected in one file. Past it the rest of the file is not read.
 const MAX_PROBLEMS: usize = 1_000;
@@ -33,6 +37,22 @@ const MAX_PROBLEMS: usize = 1_000;
 /// Reads every document of `source`. Documents with problems are returned as far as they could
 /// be read, so that later checks can report on the rest of them.
 pub fn read(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<Node> {
+    if let Some(start) = long_flow(source.text()) {
+        let message = format!(
+            "this list or map in brackets holds more than {MAX_FLOW_MARKS} commas, colons and brackets"
+        );
+        let problem = Diagnostic::new(Code::TooLarge, message)
+            .with_help("write a block list, one `- ` for each item, or split the manifest")
+            .at(
+                source,
+                Span {
+                    start,
+                    end: start + 1,
+                },
+            );
+        problems.push(problem);
+        return Vec::new();
+    }
     let mut reader = Reader::new(source);
     let outcome = reader.run();
     let mut own = reader.problems;
@@ -570,6 +590,33 @@ fn depth(node: &Node) -> usize {
         Value::Map(_) => 1 + entries.unwrap_or(0),
         _ => 0,
     }
+}
+
+/// Where a list or map in brackets begins that is too long for the parser. Brackets in quoted or
+/// block text count too, which matters to nobody below millions of them.
+fn long_flow(text: &str) -> Option<u32> {
+    if text.len() <= MAX_FLOW_MARKS {
+        return None;
+    }
+    let (mut depth, mut marks, mut start) = (0usize, 0usize, 0usize);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => {
+                if depth == 0 {
+                    (marks, start) = (0, at);
+                }
+                depth += 1;
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => {}
+            _ => continue,
+        }
+        marks += 1;
+        if depth > 0 && marks > MAX_FLOW_MARKS {
+            return Some(start as u32);
+        }
+    }
+    None
 }
 
 /// Whether a tag is a lone `!`, which makes a plain scalar a string and says nothing else.

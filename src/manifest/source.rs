@@ -36,6 +36,7 @@ pub struct Source {
     sha256: String,
     line_starts: OnceLock<Vec<u32>>,
     shown: OnceLock<Option<String>>,
+    ascii: OnceLock<bool>,
 }
 
 impl Source {
@@ -50,6 +51,7 @@ impl Source {
             sha256,
             line_starts: OnceLock::new(),
             shown: OnceLock::new(),
+            ascii: OnceLock::new(),
         }
     }
 
@@ -86,8 +88,19 @@ impl Source {
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
         let (line, start) = self.line_of(offset);
         let before = self.text.get(start as usize..offset as usize);
-        let column = before.map_or(0, |text| text.chars().count());
+        let column = match before {
+            Some(before) if !*self.ascii.get_or_init(|| self.text.is_ascii()) => {
+                before.chars().count()
+            }
+            before => before.map_or(0, str::len),
+        };
         (line + 1, column as u32 + 1)
+    }
+
+    /// Line of a byte offset, counted from 1. Unlike the column, it is found at once in a file of
+    /// a single line.
+    pub fn line(&self, offset: u32) -> u32 {
+        self.line_of(offset).0 + 1
     }
 
     /// Index of the line that holds `offset`, and the offset at which that line starts.
