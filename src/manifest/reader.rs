@@ -208,6 +208,10 @@ impl<'s> Reader<'s> {
                 .push((format!("this `{bracket}` is still open"), place));
             return problem.with_help("close what was opened, or quote the text");
         }
+        let unclosed = info.contains("end of stream") || info.contains("invalid indentation");
+        if info.contains("quoted scalar") && unclosed {
+            return problem.with_help("the quote that begins here is never closed");
+        }
         if info.contains("mapping values are not allowed") {
             return problem
                 .with_help("quote a text that holds `: `; otherwise look at the indentation");
