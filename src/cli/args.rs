@@ -89,10 +89,17 @@ pub(crate) struct GlobalArgs {
     /// Path of temporal.toml [env: TEMPORAL_CONFIG_FILE]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) config_file: Option<PathBuf>,
+    /// Preset of temporal.yaml, the CLI's older configuration; goes before variables
+    /// [env: TEMPORAL_ENV] [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Path of temporal.yaml [env: TEMPORAL_ENV_FILE]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) env_file: Option<PathBuf>,
     /// Read no temporal.toml
     #[arg(long, global = true)]
     pub(crate) disable_config_file: bool,
-    /// Read no TEMPORAL_* variables
+    /// Read no TEMPORAL_* variables but those of presets
     #[arg(long, global = true)]
     pub(crate) disable_config_env: bool,
 }
@@ -194,7 +201,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) identity: Option<String>,
     /// API key; turns TLS on [env: TEMPORAL_API_KEY]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) api_key: Option<String>,
     /// Use TLS; on if an API key or another TLS option is set [env: TEMPORAL_TLS]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
@@ -203,24 +210,28 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "PATH", conflicts_with = "tls_cert_data")]
     pub(crate) tls_cert_path: Option<PathBuf>,
     /// The client's certificate [env: TEMPORAL_TLS_CLIENT_CERT_DATA]
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", allow_hyphen_values = true)]
     pub(crate) tls_cert_data: Option<String>,
     /// Path of the client's private key [env: TEMPORAL_TLS_CLIENT_KEY_PATH]
     #[arg(long, value_name = "PATH", conflicts_with = "tls_key_data")]
     pub(crate) tls_key_path: Option<PathBuf>,
     /// The client's private key [env: TEMPORAL_TLS_CLIENT_KEY_DATA]
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", allow_hyphen_values = true)]
     pub(crate) tls_key_data: Option<String>,
     /// Path of the CA certificate that the server's is checked against
     /// [env: TEMPORAL_TLS_SERVER_CA_CERT_PATH] [default: the system's]
     #[arg(long, value_name = "PATH", conflicts_with = "tls_ca_data")]
     pub(crate) tls_ca_path: Option<PathBuf>,
     /// The CA certificate [env: TEMPORAL_TLS_SERVER_CA_CERT_DATA]
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", allow_hyphen_values = true)]
     pub(crate) tls_ca_data: Option<String>,
     /// Name that the server's certificate must have [env: TEMPORAL_TLS_SERVER_NAME]
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
+    /// Take any certificate from the server: no protection against a false server
+    /// [env: TEMPORAL_TLS_DISABLE_HOST_VERIFICATION]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) tls_disable_host_verification: Option<bool>,
     /// gRPC metadata of every call; repeatable [env: TEMPORAL_GRPC_META_<KEY>]
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub(crate) grpc_meta: Vec<(String, String)>,

@@ -1,10 +1,13 @@
-//! What was typed, in the light of variables and profiles: flag > variable > profile > built-in,
-//! resolved once. Only files that the settings name are read.
+//! What was typed, in the light of presets, variables and profiles: flag > preset > variable >
+//! profile > built-in, resolved once. Only files that the settings name are read.
+//!
+//! That a preset goes before variables is what the `temporal` CLI does: it takes the preset's
+//! settings as if they had been typed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use temporal_manifest::client::config::{self, Profile, ProfileTls};
+use temporal_manifest::client::config::{self, Preset, Profile, ProfileTls};
 use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::run::attempt::IDENTITY_PREFIX;
@@ -70,6 +73,8 @@ struct Layer {
     key: Option<Pem>,
     ca: Option<Pem>,
     server_name: Option<String>,
+    unverified: Option<bool>,
+    identity: Option<String>,
     grpc_meta: Vec<(String, String)>,
 }
 
@@ -111,35 +116,80 @@ impl Layer {
             key: Pem::of(flags.tls_key_path, flags.tls_key_data, "--tls-key-path"),
             ca: Pem::of(flags.tls_ca_path, flags.tls_ca_data, "--tls-ca-path"),
             server_name: flags.tls_server_name,
+            unverified: flags.tls_disable_host_verification,
+            identity: flags.identity,
             grpc_meta: flags.grpc_meta,
         }
+    }
+
+    /// Keys are the long flags. Other commands' flags may be among them and are ignored.
+    fn of_preset(mut preset: Preset) -> Result<Self, SettingError> {
+        let mut claim = |key: &str| match preset.remove(key) {
+            None => Ok(None),
+            Some(value) => boolean(&value).map(Some).ok_or_else(|| {
+                SettingError::new(format!(
+                    "the environment's {key} is `{value}`; write `true` or `false`"
+                ))
+            }),
+        };
+        let tls = claim("tls")?;
+        let unverified = claim("tls-disable-host-verification")?;
+        if preset.contains_key("codec-endpoint") {
+            return Err(no_codec("the environment"));
+        }
+        let meta = match preset.remove("grpc-meta") {
+            None => Vec::new(),
+            Some(pair) => match pair.split_once('=') {
+                Some((key, value)) if !key.is_empty() => vec![(key.to_owned(), value.to_owned())],
+                _ => {
+                    return Err(SettingError::new(format!(
+                        "the environment's grpc-meta is `{pair}`; write KEY=VALUE"
+                    )));
+                }
+            },
+        };
+        let mut text = |key: &str| preset.remove(key);
+        Ok(Layer {
+            address: text("address"),
+            namespace: text("namespace"),
+            api_key: text("api-key"),
+            tls,
+            cert: Pem::of(
+                text("tls-cert-path").map(PathBuf::from),
+                text("tls-cert-data"),
+                "the environment's tls-cert-path",
+            ),
+            key: Pem::of(
+                text("tls-key-path").map(PathBuf::from),
+                text("tls-key-data"),
+                "the environment's tls-key-path",
+            ),
+            ca: Pem::of(
+                text("tls-ca-path").map(PathBuf::from),
+                text("tls-ca-data"),
+                "the environment's tls-ca-path",
+            ),
+            server_name: text("tls-server-name"),
+            unverified,
+            identity: text("identity"),
+            grpc_meta: meta,
+        })
     }
 
     fn of_variables(environment: &Environment) -> Result<Self, SettingError> {
         let text = |name: &str| environment.variable(name).map(str::to_owned);
         let path = |name: &str| environment.variable(name).map(PathBuf::from);
-        let tls = match environment
-            .variable("TEMPORAL_TLS")
-            .map(str::to_ascii_lowercase)
-            .as_deref()
-        {
-            None => None,
-            Some("1" | "true") => Some(true),
-            Some("0" | "false") => Some(false),
-            Some(other) => {
-                return Err(SettingError::new(format!(
-                    "TEMPORAL_TLS is `{other}`; write `true` or `false`"
-                )));
-            }
+        let claim = |name: &str| match environment.variable(name) {
+            None => Ok(None),
+            Some(value) => boolean(value).map(Some).ok_or_else(|| {
+                SettingError::new(format!("{name} is `{value}`; write `true` or `false`"))
+            }),
         };
-        if matches!(
-            environment.variable("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"),
-            Some("1" | "true")
-        ) {
-            return Err(no_host_verification(
-                "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION",
-            ));
+        if environment.variable("TEMPORAL_CODEC_ENDPOINT").is_some() {
+            return Err(no_codec("TEMPORAL_CODEC_ENDPOINT"));
         }
+        let tls = claim("TEMPORAL_TLS")?;
+        let unverified = claim("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION")?;
         let meta = environment.variables.iter().filter_map(|(name, value)| {
             let key = name.strip_prefix("TEMPORAL_GRPC_META_")?;
             Some((key.to_ascii_lowercase().replace('_', "-"), value.clone()))
@@ -165,6 +215,8 @@ impl Layer {
                 "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
             ),
             server_name: text("TEMPORAL_TLS_SERVER_NAME"),
+            unverified,
+            identity: None,
             grpc_meta: meta.collect(),
         })
     }
@@ -172,19 +224,12 @@ impl Layer {
     fn of_profile(profile: Profile) -> Result<Self, SettingError> {
         let has_tls = profile.tls.is_some();
         let tls: ProfileTls = profile.tls.unwrap_or_default();
-        if tls.disable_host_verification {
-            return Err(no_host_verification(
-                "the profile's tls.disable_host_verification",
-            ));
-        }
         if profile
             .codec
             .and_then(|codec| codec.endpoint)
             .is_some_and(|endpoint| !endpoint.is_empty())
         {
-            return Err(SettingError::new(
-                "the profile names a codec server (codec.endpoint), which is not supported: arguments would be sent unencoded",
-            ));
+            return Err(no_codec("the profile"));
         }
         Ok(Layer {
             address: profile.address,
@@ -210,6 +255,8 @@ impl Layer {
                 "the profile's tls.server_ca_cert_path",
             ),
             server_name: tls.server_name,
+            unverified: tls.disable_host_verification,
+            identity: None,
             grpc_meta: profile.grpc_meta.into_iter().collect(),
         })
     }
@@ -231,15 +278,26 @@ impl Layer {
             key: self.key.or(below.key),
             ca: self.ca.or(below.ca),
             server_name: self.server_name.or(below.server_name),
+            unverified: self.unverified.or(below.unverified),
+            identity: self.identity.or(below.identity),
             grpc_meta,
         }
     }
 }
 
-fn no_host_verification(setting: &str) -> SettingError {
+fn no_codec(place: &str) -> SettingError {
     SettingError::new(format!(
-        "{setting} is set, and connecting without host verification is not supported"
+        "{place} names a codec server, which is not supported: arguments would be sent unencoded"
     ))
+}
+
+/// The spellings that the `temporal` CLI takes.
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" => Some(true),
+        "0" | "f" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 /// Resolves the connection settings.
@@ -256,14 +314,18 @@ pub(crate) fn connection(
         environment
     };
     let profile = profile(global, environment, variables)?;
+    // Presets are older than the flags that disable configuration, and not subject to them.
+    let preset = preset(global, environment)?;
     let layer = Layer::of_flags(flags)
+        .over(Layer::of_preset(preset)?)
         .over(Layer::of_variables(variables)?)
         .over(Layer::of_profile(profile)?);
     let wants_tls = layer.api_key.is_some()
         || layer.cert.is_some()
         || layer.key.is_some()
         || layer.ca.is_some()
-        || layer.server_name.is_some();
+        || layer.server_name.is_some()
+        || layer.unverified == Some(true);
     let tls = if layer.tls.unwrap_or(wants_tls) {
         let client = match (layer.cert, layer.key) {
             (Some(cert), Some(key)) => Some((cert.read()?, key.read()?)),
@@ -278,6 +340,7 @@ pub(crate) fn connection(
             ca: layer.ca.map(Pem::read).transpose()?,
             client,
             server_name: layer.server_name,
+            unverified: layer.unverified.unwrap_or(false),
         })
     } else {
         None
@@ -287,9 +350,8 @@ pub(crate) fn connection(
     Ok(Connection {
         address: address.replace("${namespace}", &namespace),
         namespace,
-        identity: flags
+        identity: layer
             .identity
-            .clone()
             .unwrap_or_else(|| identity(environment, invocation_id)),
         tls,
         api_key: layer.api_key,
@@ -356,20 +418,72 @@ fn profile(
         Some(profile) => Ok(profile),
         None => match name {
             None => Ok(Profile::default()),
-            Some(name) => {
-                let known: Vec<&str> = file.profile.keys().map(String::as_str).collect();
-                Err(SettingError::new(format!(
-                    "there is no profile `{name}` in `{}`; it has: {}",
-                    path.display(),
-                    known.join(", ")
-                )))
-            }
+            Some(name) => Err(SettingError::new(format!(
+                "there is no profile `{name}` in `{}`; {}",
+                path.display(),
+                known(file.profile.keys())
+            ))),
         },
     }
 }
 
-/// Where the `temporal` CLI keeps its configuration: Go's `os.UserConfigDir`.
+/// The preset that is asked for. A default that does not exist is empty; a named one must exist.
+fn preset(global: &GlobalArgs, environment: &Environment) -> Result<Preset, SettingError> {
+    let name = global.env.as_deref().filter(|name| !name.is_empty());
+    let name = name.or(environment.variable("TEMPORAL_ENV"));
+    let given = global
+        .env_file
+        .clone()
+        .or(environment.variable("TEMPORAL_ENV_FILE").map(PathBuf::from));
+    let path = given.or_else(|| Some(config_folder(environment)?.join("temporal.yaml")));
+    let text = match path.as_deref().map(std::fs::read_to_string) {
+        None => String::new(),
+        Some(Ok(text)) => text,
+        Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && name.is_none() => {
+            String::new()
+        }
+        Some(Err(error)) => {
+            return Err(SettingError::new(format!(
+                "cannot read the environment file `{}`: {error}",
+                path.unwrap_or_default().display()
+            )));
+        }
+    };
+    let path = path.unwrap_or_default();
+    let mut presets = config::parse_presets(&text).map_err(|error| {
+        SettingError::new(format!(
+            "the environment file `{}` cannot be used: {error}",
+            path.display()
+        ))
+    })?;
+    match (presets.remove(name.unwrap_or("default")), name) {
+        (Some(preset), _) => Ok(preset),
+        (None, None) => Ok(Preset::default()),
+        (None, Some(name)) => Err(SettingError::new(format!(
+            "there is no environment `{name}` in `{}`; {}",
+            path.display(),
+            known(presets.keys())
+        ))),
+    }
+}
+
+/// The names that could have been meant.
+fn known<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if names.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("it has: {}", names.join(", "))
+    }
+}
+
+/// Where the `temporal` CLI keeps its profiles.
 fn default_config_file(environment: &Environment) -> Option<PathBuf> {
+    Some(config_folder(environment)?.join("temporal.toml"))
+}
+
+/// Where the `temporal` CLI keeps its configuration: Go's `os.UserConfigDir`.
+fn config_folder(environment: &Environment) -> Option<PathBuf> {
     let home = || environment.variable("HOME").map(PathBuf::from);
     let folder = if cfg!(target_os = "macos") {
         home()?.join("Library/Application Support")
@@ -381,7 +495,7 @@ fn default_config_file(environment: &Environment) -> Option<PathBuf> {
             _ => home()?.join(".config"),
         }
     };
-    Some(folder.join("temporalio").join("temporal.toml"))
+    Some(folder.join("temporalio"))
 }
 
 /// `temporal-manifest:<user>@<host>:<invocation id>`. The invocation ID lets a later repeat tell
@@ -404,4 +518,136 @@ fn identity(environment: &Environment, invocation_id: &str) -> String {
 fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    use crate::cli::args::{Cli, Command};
+
+    /// The connection that a command line comes to in these surroundings.
+    fn resolve(words: &[&str], variables: &[(&str, &str)]) -> Result<Connection, String> {
+        let words = ["temporal-manifest", "apply", "x.yaml"].iter().chain(words);
+        let cli = Cli::try_parse_from(words).expect("the test's flags exist");
+        let Command::Apply(apply) = &cli.command else {
+            panic!("apply was typed");
+        };
+        let environment = Environment {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Environment::default()
+        };
+        connection(&apply.connection, &cli.global, &environment, "id")
+            .map_err(|error| error.to_string())
+    }
+
+    /// A home with a `temporal.yaml` and a `temporal.toml` in it.
+    fn home() -> tempfile::TempDir {
+        let home = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = home.path().join(".config/temporalio");
+        std::fs::create_dir_all(&folder).expect("folders can be made");
+        let presets = "env:\n  old: {namespace: preset, tls: false, api-key: 7, workflow-id: other}\n  half: {address: 'preset:1'}\n";
+        std::fs::write(folder.join("temporal.yaml"), presets).expect("files can be written");
+        let profiles = "[profile.default]\nnamespace = \"default-profile\"\n[profile.new]\naddress = \"profile:1\"\nnamespace = \"profile\"\n";
+        std::fs::write(folder.join("temporal.toml"), profiles).expect("files can be written");
+        home
+    }
+
+    #[test]
+    fn flags_go_before_presets_before_variables_before_profiles() {
+        let home = home();
+        let home = ("HOME", home.path().to_str().expect("a plain name"));
+        let variable = ("TEMPORAL_NAMESPACE", "variable");
+        let old = ("TEMPORAL_ENV", "old");
+        type Row<'r> = (&'r [&'r str], &'r [(&'r str, &'r str)], &'r str);
+        let table: &[Row<'_>] = &[
+            (&["-n", "flag", "--env", "old"], &[variable], "flag"),
+            (&["--env", "old", "--profile", "new"], &[variable], "preset"),
+            (&[], &[variable, old], "preset"),
+            (&["--env", "half"], &[variable, old], "variable"),
+            (&["--profile", "new"], &[variable], "variable"),
+            (&["--profile", "new"], &[], "profile"),
+            (&[], &[("TEMPORAL_PROFILE", "new")], "profile"),
+            (&[], &[("TEMPORAL_PROFILE", "")], "default-profile"),
+            (&["--disable-config-file"], &[], "default"),
+            (&["--disable-config-file"], &[variable], "variable"),
+            (&["--disable-config-env"], &[variable], "default-profile"),
+            (&["--disable-config-env"], &[variable, old], "preset"),
+            (
+                &["--disable-config-env", "--disable-config-file"],
+                &[variable],
+                "default",
+            ),
+        ];
+        for (words, variables, namespace) in table {
+            let variables: Vec<_> = [home].iter().chain(*variables).copied().collect();
+            let resolved = resolve(words, &variables).expect("the settings make sense");
+            assert_eq!(&resolved.namespace, namespace, "{words:?} {variables:?}");
+        }
+        let mixed = resolve(&["--env", "half", "--profile", "new"], &[home]);
+        let mixed = mixed.expect("the settings make sense");
+        assert_eq!(
+            (mixed.address.as_str(), mixed.namespace.as_str()),
+            ("preset:1", "profile")
+        );
+    }
+
+    #[test]
+    fn presets_turn_tls_off_and_take_numbers_as_text() {
+        let home = home();
+        let home = ("HOME", home.path().to_str().expect("a plain name"));
+        let resolved = resolve(&["--env", "old"], &[home]).expect("the settings make sense");
+        assert_eq!(resolved.api_key.as_deref(), Some("7"));
+        assert!(resolved.tls.is_none());
+    }
+
+    #[test]
+    fn missing_names_are_told_with_those_there_are() {
+        let home = home();
+        let home = ("HOME", home.path().to_str().expect("a plain name"));
+        let error = resolve(&["--env", "nosuch"], &[home]).expect_err("it is missing");
+        assert!(error.contains("no environment `nosuch`"), "{error}");
+        assert!(error.ends_with("it has: half, old"), "{error}");
+        let error = resolve(&["--profile", "nosuch"], &[home]).expect_err("it is missing");
+        assert!(error.ends_with("it has: default, new"), "{error}");
+    }
+
+    #[test]
+    fn missing_files_matter_only_when_a_name_is_given() {
+        resolve(&["--env-file", "/nonexistent.yaml"], &[]).expect("as the CLI has it");
+        let error = resolve(&["--env-file", "/nonexistent.yaml", "--env", "a"], &[]);
+        let error = error.expect_err("the name cannot be found");
+        assert!(error.contains("/nonexistent.yaml"), "{error}");
+    }
+
+    #[test]
+    fn bad_settings_name_where_they_come_from() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let file = folder.path().join("temporal.yaml");
+        let path = file.to_str().expect("a plain name");
+        let words = ["--env-file", path, "--env", "a"];
+        for (text, part) in [
+            ("env: {a: {tls: maybe}}", "tls is `maybe`"),
+            ("env: {a: {grpc-meta: nonsense}}", "write KEY=VALUE"),
+            (
+                "env: {a: {codec-endpoint: 'http://localhost'}}",
+                "codec server",
+            ),
+            ("env: {a: {address: [1]}}", "plain text"),
+            ("env: [", path),
+        ] {
+            std::fs::write(&file, text).expect("files can be written");
+            let error = resolve(&words, &[]).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let codec = [("TEMPORAL_CODEC_ENDPOINT", "http://localhost")];
+        let error = resolve(&[], &codec).expect_err("arguments would be sent unencoded");
+        assert!(error.contains("TEMPORAL_CODEC_ENDPOINT"), "{error}");
+        let error = resolve(&[], &[("TEMPORAL_TLS", "maybe")]).expect_err("not a boolean");
+        assert!(error.contains("TEMPORAL_TLS is `maybe`"), "{error}");
+    }
 }

@@ -13,8 +13,9 @@ use super::api::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, GetSystemInfoRequest,
 };
 use super::diagnose::{self, Peer};
-use super::metadata::headers;
+use super::metadata::{Headers, headers};
 use super::status::start_error;
+use super::unverified::AnyCertificate;
 use super::{Client, timed};
 use crate::run::starter::{Class, StartError};
 
@@ -54,6 +55,8 @@ pub struct Tls {
     pub client: Option<(Vec<u8>, Vec<u8>)>,
     /// Name that the server's certificate must have; `None` is the host of the address.
     pub server_name: Option<String>,
+    /// Whether any certificate will do. Default: no.
+    pub unverified: bool,
 }
 
 /// Secrets stay out of logs.
@@ -79,7 +82,7 @@ pub enum ConnectError {
         what: String,
     },
     /// The service was not reached.
-    #[error("{address}: {}", peer_words(*peer, error, *tls))]
+    #[error("{address}: {}", peer_words(*peer, *tls, error))]
     NotReached {
         /// Where it should be.
         address: String,
@@ -124,8 +127,12 @@ pub enum ConnectError {
     },
 }
 
-fn peer_words(peer: Peer, error: &StartError, tls: bool) -> String {
+fn peer_words(peer: Peer, tls: bool, error: &StartError) -> String {
     match peer {
+        Peer::Tls | Peer::ClosesAtOnce if tls => {
+            format!("no TLS connection: {}", error.message)
+        }
+        Peer::Http2 if tls => "TLS was asked for, but the server there speaks plaintext".to_owned(),
         Peer::NothingListens => "nothing listens there (connection refused)".to_owned(),
         Peer::UnknownHost => "the host name cannot be resolved".to_owned(),
         Peer::Unreachable => "it cannot be reached".to_owned(),
@@ -134,8 +141,6 @@ fn peer_words(peer: Peer, error: &StartError, tls: bool) -> String {
         Peer::ClosesAtOnce => "the server closes the connection at once".to_owned(),
         Peer::Silent => "the server takes the connection and does not answer".to_owned(),
         Peer::Other => "the server there does not speak gRPC".to_owned(),
-        // The look at the address was without TLS, and the server liked it.
-        Peer::Http2 if tls => "the server does not speak TLS".to_owned(),
         Peer::Http2 => error.message.clone(),
     }
 }
@@ -149,10 +154,13 @@ impl ConnectError {
                 Peer::NothingListens | Peer::Unreachable | Peer::UnknownHost => {
                     "start the service, or say where it is with `--address HOST:PORT` or TEMPORAL_ADDRESS; for a local one: `temporal server start-dev`".to_owned()
                 }
-                Peer::Tls | Peer::ClosesAtOnce if !tls => "if it expects TLS, add `--tls`".to_owned(),
-                Peer::Http2 if *tls => {
-                    "leave out `--tls` and the options that turn it on, or add `--tls=false`".to_owned()
+                Peer::Tls | Peer::ClosesAtOnce if *tls => {
+                    "check `--tls-ca-path`, `--tls-server-name` and the client's certificate and key".to_owned()
                 }
+                Peer::Http2 if *tls => {
+                    "add `--tls=false`, or leave out the key or TLS option that turns TLS on".to_owned()
+                }
+                Peer::Tls | Peer::ClosesAtOnce => "if it expects TLS, add `--tls`".to_owned(),
                 Peer::Http1 | Peer::Other | Peer::Silent => {
                     "name the gRPC port of the frontend, 7233 by default; the Web UI's port is another one".to_owned()
                 }
@@ -175,13 +183,44 @@ impl ConnectError {
     }
 }
 
+/// Settings that make sense, before the network is used.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    connection: Connection,
+    endpoint: Endpoint,
+    headers: Headers,
+}
+
+impl Prepared {
+    /// The settings.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Makes sure that the settings can be used.
+///
+/// # Errors
+/// [`ConnectError::Setting`].
+pub fn prepare(connection: Connection) -> Result<Prepared, ConnectError> {
+    Ok(Prepared {
+        endpoint: endpoint(&connection)?,
+        headers: headers(&connection)?,
+        connection,
+    })
+}
+
 /// Connects, asks for the server's version, and makes sure that the namespace takes starts.
 ///
 /// # Errors
 /// [`ConnectError`], after a look at what is at the address.
-pub async fn connect(connection: Connection) -> Result<Client, ConnectError> {
-    let channel = endpoint(&connection)?.connect_lazy();
-    let service = InterceptedService::new(channel, headers(&connection)?);
+pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
+    let Prepared {
+        connection,
+        endpoint,
+        headers,
+    } = prepared;
+    let service = InterceptedService::new(endpoint.connect_lazy(), headers);
     // Workflows return what they like; the service's own limit is lower than this.
     let grpc = WorkflowServiceClient::new(service).max_decoding_message_size(MAX_ANSWER_BYTES);
     let client = Client::new(grpc, &connection);
@@ -286,6 +325,7 @@ fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
     if let Some(tls) = &connection.tls {
         let mut config = ClientTlsConfig::new();
         config = match &tls.ca {
+            _ if tls.unverified => config,
             Some(ca) => config.ca_certificate(Certificate::from_pem(ca)),
             None => config.with_native_roots(),
         };
@@ -295,7 +335,12 @@ fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
         if let Some(name) = &tls.server_name {
             config = config.domain_name(name);
         }
-        endpoint = endpoint.tls_config(config).map_err(|error| {
+        let configured = if tls.unverified {
+            endpoint.tls_config_with_verifier(config, AnyCertificate::verifier())
+        } else {
+            endpoint.tls_config(config)
+        };
+        endpoint = configured.map_err(|error| {
             setting(format!(
                 "the TLS settings cannot be used: {}",
                 chain(&error)

@@ -1,5 +1,7 @@
 //! The gRPC metadata of every call.
 
+use std::fmt;
+
 use tonic::metadata::{Ascii, KeyAndValueRef, MetadataKey, MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -7,8 +9,15 @@ use tonic::{Request, Status};
 use super::connect::{ConnectError, Connection};
 
 /// Adds the same metadata to every call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Headers(MetadataMap);
+
+/// Values are secrets, or may be.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Interceptor for Headers {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {

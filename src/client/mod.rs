@@ -10,6 +10,7 @@ mod metadata;
 mod payload;
 mod request;
 mod status;
+mod unverified;
 
 use std::time::Duration;
 

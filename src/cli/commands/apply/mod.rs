@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use temporal_manifest::client::connect::{ConnectError, Connection, connect};
+use temporal_manifest::client::connect::{
+    ConnectError, Connection, Prepared, connect, prepare as prepare_connection,
+};
 use temporal_manifest::expand::Expansion;
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::journal::record::{Header, Line, Resumed, StartRecord, VERSION};
@@ -64,6 +66,9 @@ fn prepare(
         .map_err(|error| usage(&error.to_string(), None))?;
     let connection = settings::connection(&args.connection, global, environment, &invocation_id)
         .map_err(|error| usage(&error.to_string(), None))?;
+    let prepared =
+        prepare_connection(connection).map_err(|error| usage(&error.to_string(), None))?;
+    let connection = prepared.connection();
     let unfinished = match &args.resume {
         Some(path) => {
             Some(resume(path).map_err(|error| super::report::cannot_read(global, &error))?)
@@ -102,7 +107,7 @@ fn prepare(
     }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     if let Some(unfinished) = &unfinished {
-        fits(unfinished, &digest, &connection).map_err(|message| {
+        fits(unfinished, &digest, connection).map_err(|message| {
             let help = format!(
                 "to start what is new and leave out what was started, apply without --resume and with `--idempotency-key {}`",
                 key.as_str()
@@ -177,7 +182,7 @@ fn prepare(
     })?;
     Ok(Apply {
         making: Making {
-            connection,
+            connection: prepared,
             context,
             started,
             limits,
@@ -321,7 +326,7 @@ impl Apply {
 
 /// The side of an apply that makes the starts.
 struct Making {
-    connection: Connection,
+    connection: Prepared,
     context: Context,
     started: ApplyStarted,
     limits: Limits,
