@@ -13,4 +13,5 @@ mod second_opinion;
 mod starts;
 mod support;
 mod waiting;
+mod tls;
 mod wire;

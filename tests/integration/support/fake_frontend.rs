@@ -32,6 +32,7 @@ use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
 };
 use tokio::sync::oneshot;
 use tonic::metadata::MetadataMap;
+use tonic::transport::ServerTlsConfig;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
@@ -80,6 +81,7 @@ pub struct FakeFrontend {
 /// How a fake will answer. Without further words it is a healthy server without Workflows.
 pub struct Builder {
     port: u16,
+    tls: Option<ServerTlsConfig>,
     start_latency: Option<Duration>,
     start: Handler<StartWorkflowExecutionRequest, StartWorkflowExecutionResponse>,
     describe: Handler<DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse>,
@@ -131,6 +133,12 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS, and only TLS.
+    pub fn tls(mut self, config: ServerTlsConfig) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// Listens on this port instead of a free one, to play a server that comes back.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -168,6 +176,7 @@ impl FakeFrontend {
     pub fn builder() -> Builder {
         Builder {
             port: 0,
+            tls: None,
             start_latency: None,
             start: boxed(|_, _| async { Ok(started()) }),
             describe: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
@@ -384,7 +393,13 @@ fn serve(listener: TcpListener, service: Service, stopped: oneshot::Receiver<()>
     runtime.block_on(async move {
         let listener = tokio::net::TcpListener::from_std(listener)
             .expect("the listener is a non-blocking socket");
-        let server = tonic::transport::Server::builder()
+        let mut server = tonic::transport::Server::builder();
+        if let Some(config) = service.answers.tls.clone() {
+            server = server
+                .tls_config(config)
+                .expect("the test's certificates are right");
+        }
+        let server = server
             // The real server does not limit them either.
             .max_concurrent_streams(u32::MAX)
             .add_service(WorkflowServiceServer::new(service))
