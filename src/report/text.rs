@@ -83,8 +83,14 @@ impl Table {
         Some(self.rows.entry(index).or_default())
     }
 
-    /// The table and the summary as text.
-    pub fn render(&self, summary: &Summary, took: Duration, color: bool) -> String {
+    /// The table and the summary as text, for a terminal of so many columns if there is one.
+    pub fn render(
+        &self,
+        summary: &Summary,
+        took: Duration,
+        color: bool,
+        columns: Option<usize>,
+    ) -> String {
         let mut text = String::new();
         let widths = self
             .rows
@@ -92,7 +98,7 @@ impl Table {
             .map(|row| console::measure_text_width(&row.workflow_id));
         let width = widths.max().unwrap_or(0).min(MAX_ID_WIDTH);
         for row in self.rows.values() {
-            row.render(&mut text, width, color);
+            row.render(&mut text, width, color, columns);
         }
         if self.hidden > 0 {
             line(
@@ -171,7 +177,7 @@ impl Row {
         }
     }
 
-    fn render(&self, text: &mut String, width: usize, color: bool) {
+    fn render(&self, text: &mut String, width: usize, color: bool, columns: Option<usize>) {
         let outcome = self.outcome.map_or("", Outcome::as_str);
         let ended_well = self
             .status
@@ -186,16 +192,20 @@ impl Row {
             .force_styling(color)
             .apply_to(format!("{outcome:<13}"));
         let padding = width.saturating_sub(console::measure_text_width(&self.workflow_id));
-        let row = format!(
-            "{outcome} {}{:padding$}  {}",
-            self.workflow_id, "", self.detail
-        );
-        let place = if good {
-            String::new()
+        let row = format!("{outcome} {}{:padding$}", self.workflow_id, "");
+        let place = if good { "" } else { &self.place };
+        let rest = [self.detail.as_str(), place].into_iter();
+        let rest: Vec<&str> = rest.filter(|part| !part.is_empty()).collect();
+        let whole = format!("{row}  {}", rest.join("  "));
+        if columns.is_none_or(|columns| console::measure_text_width(&whole) <= columns) {
+            line(text, format_args!("{}", whole.trim_end()));
         } else {
-            format!("  {}", self.place)
-        };
-        line(text, format_args!("{}{place}", row.trim_end()));
+            // A terminal would break the line in the middle of a run ID.
+            line(text, format_args!("{}", row.trim_end()));
+            for part in rest {
+                line(text, format_args!("{:14}{part}", ""));
+            }
+        }
         for note in &self.notes {
             line(text, format_args!("{:14}{note}", ""));
         }
@@ -239,7 +249,15 @@ pub fn reason(stopped: &Stopped) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    let text = text.replace('\n', "⏎");
+    // A message must not move the cursor or recolour the terminal.
+    let text: String = text
+        .chars()
+        .map(|character| match character {
+            '\n' => '⏎',
+            other if other.is_control() => '\u{fffd}',
+            other => other,
+        })
+        .collect();
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

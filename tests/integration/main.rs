@@ -12,6 +12,6 @@ mod schemas;
 mod second_opinion;
 mod starts;
 mod support;
-mod waiting;
 mod tls;
+mod waiting;
 mod wire;

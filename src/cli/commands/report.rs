@@ -53,7 +53,8 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
         Some(OutputFormat::Text | OutputFormat::Github) | None => {
             let color = settings::color(global.color, environment, environment.stdout_is_terminal);
             let took = finished_at.duration_since(started.at).unsigned_abs();
-            let text = table.render(&summary, took, color);
+            let columns = environment.width.filter(|_| environment.stdout_is_terminal);
+            let text = table.render(&summary, took, color, columns);
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes())?;
             out.flush()

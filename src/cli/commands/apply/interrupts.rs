@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use temporal_manifest::run::event::Stopped;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::output;
+
+/// Signals this soon after the first one are the same one: `timeout`, shells and process managers
+/// send a signal to a process and to its group, so that it arrives twice.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// Cancels `stop` at the first signal or when the timeout passes, and returns which it was.
 pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) -> Stopped {
@@ -28,9 +33,14 @@ pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) ->
     };
     output::say("stopping: settling what is in flight; interrupt again to leave at once");
     stop.cancel();
+    let first = Instant::now();
     tokio::spawn(async move {
-        let signal = next(&mut interrupt, &mut terminate).await;
-        std::process::exit(128 + signal);
+        loop {
+            let signal = next(&mut interrupt, &mut terminate).await;
+            if first.elapsed() >= SAME_SIGNAL {
+                std::process::exit(128 + signal);
+            }
+        }
     });
     stopped
 }

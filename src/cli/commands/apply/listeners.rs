@@ -37,6 +37,8 @@ pub(super) struct Listeners {
     reports: Vec<PathBuf>,
     hide_results: bool,
     color: bool,
+    /// Width of the terminal behind standard output, if it is one.
+    columns: Option<usize>,
     began: Instant,
     last_start: Instant,
     failure: Option<Failure>,
@@ -84,6 +86,7 @@ impl Listeners {
             reports: args.report.clone(),
             hide_results: args.hide_results,
             color: settings::color(global.color, environment, environment.stdout_is_terminal),
+            columns: environment.width.filter(|_| environment.stdout_is_terminal),
             began: now,
             last_start: now,
             failure: None,
@@ -222,7 +225,7 @@ impl Listeners {
             .finished_at
             .duration_since(self.started.at)
             .unsigned_abs();
-        let text = table.render(&self.summary, took, self.color);
+        let text = table.render(&self.summary, took, self.color, self.columns);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
