@@ -37,10 +37,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check manifests without any network
+    #[command(override_usage = "temporal-manifest validate [OPTIONS] <PATH>...")]
     Validate(ValidateArgs),
     /// Print every start after defaults, without any network
+    #[command(override_usage = "temporal-manifest render [OPTIONS] <PATH>...")]
     Render(RenderArgs),
     /// Start the Workflows and report what happened
+    #[command(override_usage = "temporal-manifest apply [OPTIONS] <PATH>...")]
     Apply(Box<ApplyArgs>),
     /// Render the report of a journal again
     Report(ReportArgs),

@@ -8,7 +8,7 @@ use temporal_manifest::run::event::Stopped;
 pub(crate) enum Exit {
     /// Every start is in the wanted state.
     Success,
-    /// A bug, or a machine out of threads.
+    /// A mistake in this program, such as a panic.
     Internal,
     /// The flags make no sense.
     Usage,

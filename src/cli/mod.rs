@@ -9,6 +9,7 @@ mod exit;
 mod output;
 mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -22,11 +23,14 @@ use exit::Exit;
 /// A panic is a bug of ours. It ends as [`Exit::Internal`], so that a caller never takes it for
 /// one of the outcomes that the other codes stand for.
 pub(crate) fn main() -> ExitCode {
-    let environment = Environment::capture();
-    let exit = std::panic::catch_unwind(|| match Cli::try_parse() {
-        Ok(cli) => run(&cli, &environment),
-        Err(error) => usage(&error),
+    let exit = std::panic::catch_unwind(|| {
+        let environment = Environment::capture();
+        match Cli::try_parse() {
+            Ok(cli) => run(&cli, &environment),
+            Err(error) => usage(error),
+        }
     });
+    // The panic has been told already.
     ExitCode::from(exit.unwrap_or(Exit::Internal).code())
 }
 
@@ -46,8 +50,8 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
 
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
-fn usage(error: &clap::Error) -> Exit {
-    use clap::error::ErrorKind;
+fn usage(mut error: clap::Error) -> Exit {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -56,24 +60,35 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return Exit::Success;
     }
-    let words: Vec<String> = std::env::args().collect();
-    let json = words
-        .windows(2)
-        .any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
-        || words
-            .iter()
-            .any(|word| word == "--output=json" || word == "-ojson");
-    if json {
-        let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ").to_owned();
-        return output::fail(
-            Some(OutputFormat::Json),
-            Exit::Usage,
-            "usage",
-            &message,
-            None,
-        );
+    if let Some(ContextValue::Strings(commands)) = error.get(ContextKind::ValidSubcommand) {
+        let visible = commands.iter().filter(|name| !name.starts_with('_'));
+        let visible = ContextValue::Strings(visible.cloned().collect());
+        error.insert(ContextKind::ValidSubcommand, visible);
     }
-    let _ = error.print();
-    Exit::Usage
+    if !wants_json(std::env::args_os()) {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.trim().split("\n\n").map(str::trim);
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.trim_start_matches("error: ").replace("\n  ", " ");
+    let help = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: "));
+    let json = Some(OutputFormat::Json);
+    output::fail(json, Exit::Usage, "usage", &message, help)
+}
+
+/// Whether errors are wanted as JSON, from a command line that could not be parsed.
+fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into()).collect();
+    let is_json = |value: &str| matches!(value, "json" | "jsonl");
+    words.iter().enumerate().any(|(position, word)| {
+        if matches!(word.as_str(), "-o" | "--output") {
+            return words.get(position + 1).is_some_and(|next| is_json(next));
+        }
+        let value = word
+            .strip_prefix("--output=")
+            .or_else(|| Some(word.strip_prefix("-o")?.trim_start_matches('=')));
+        value.is_some_and(is_json)
+    })
 }

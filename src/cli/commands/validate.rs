@@ -21,10 +21,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Enviro
         Some(OutputFormat::None | OutputFormat::Github) => return exit,
         Some(OutputFormat::Text) | None if invalid => {
             let problems = checked.diagnostics.len();
-            output::say(&format!(
-                "{}; nothing was sent",
-                counted(problems, "problem")
-            ));
+            output::say(&counted(problems, "problem"));
             return exit;
         }
         Some(OutputFormat::Text) | None => {
