@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod policies;
 mod repeats;
+mod cli;
 mod schemas;
 mod second_opinion;
 mod starts;

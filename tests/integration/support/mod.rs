@@ -60,6 +60,11 @@ where
     })
 }
 
+/// Where programs are found.
+pub fn search_path() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
 /// Whether committed files are to be written anew instead of compared.
 pub fn update_is_wanted() -> bool {
     #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
