@@ -53,9 +53,6 @@ pub(crate) enum Command {
     Init,
     /// Print a completion script for a shell
     Completion(CompletionArgs),
-    /// Answer the completion protocol of the `temporal` CLI
-    #[command(name = "__complete", hide = true)]
-    Complete(CompleteArgs),
 }
 
 /// Options of every command, named as the `temporal` CLI names them.
@@ -262,13 +259,6 @@ pub(crate) struct CompletionArgs {
     /// For which shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompleteArgs {
-    /// What was typed so far; the last word is to be completed
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) words: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -24,10 +24,16 @@ use exit::Exit;
 /// one of the outcomes that the other codes stand for.
 pub(crate) fn main() -> ExitCode {
     let exit = std::panic::catch_unwind(|| {
+        // What is to be completed is no command line yet.
+        let mut words = std::env::args_os().skip(1);
+        if words.next().is_some_and(|word| word == "__complete") {
+            let words = words.map(|word| word.to_string_lossy().into_owned());
+            return commands::completion::answer(words.collect(), Cli::command());
+        }
         let environment = Environment::capture();
         match Cli::try_parse() {
             Ok(cli) => run(&cli, &environment),
-            Err(error) => usage(error),
+            Err(error) => usage(&error),
         }
     });
     // The panic has been told already.
@@ -44,14 +50,13 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Schema(args) => commands::schema::run(args),
         Command::Init => commands::init::run(),
         Command::Completion(args) => commands::completion::script(args, Cli::command()),
-        Command::Complete(args) => commands::completion::answer(args, Cli::command()),
     }
 }
 
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
-fn usage(mut error: clap::Error) -> Exit {
-    use clap::error::{ContextKind, ContextValue, ErrorKind};
+fn usage(error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind;
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -59,11 +64,6 @@ fn usage(mut error: clap::Error) -> Exit {
         // A closed standard output is no reason to complain.
         let _ = error.print();
         return Exit::Success;
-    }
-    if let Some(ContextValue::Strings(commands)) = error.get(ContextKind::ValidSubcommand) {
-        let visible = commands.iter().filter(|name| !name.starts_with('_'));
-        let visible = ContextValue::Strings(visible.cloned().collect());
-        error.insert(ContextKind::ValidSubcommand, visible);
     }
     if !wants_json(std::env::args_os()) {
         let _ = error.print();

@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use crate::cli::args::{CompleteArgs, CompletionArgs};
+use crate::cli::args::CompletionArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 
@@ -19,8 +19,9 @@ const OFFER_FILES: u8 = 0;
 const OFFER_NO_FILES: u8 = 4;
 
 /// Answers cobra's completion protocol: a candidate a line, then a colon and a directive.
-pub(crate) fn answer(args: &CompleteArgs, command: Command) -> Exit {
-    let (candidates, directive) = candidates(&args.words, command);
+/// The last of `words` is to be completed.
+pub(crate) fn answer(words: Vec<String>, command: Command) -> Exit {
+    let (candidates, directive) = candidates(words, command);
     let lines: String = candidates
         .iter()
         .map(|candidate| format!("{candidate}\n"))
@@ -28,8 +29,9 @@ pub(crate) fn answer(args: &CompleteArgs, command: Command) -> Exit {
     output::data(&format!("{lines}:{directive}\n"))
 }
 
-fn candidates(words: &[String], mut root: Command) -> (Vec<String>, u8) {
+fn candidates(words: Vec<String>, mut root: Command) -> (Vec<String>, u8) {
     root.build();
+    let words = in_typed_order(words, &root);
     let (current, before) = words
         .split_last()
         .map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
@@ -40,6 +42,11 @@ fn candidates(words: &[String], mut root: Command) -> (Vec<String>, u8) {
         }
     }
     let previous = before.last().map(String::as_str).unwrap_or_default();
+    // After `--flag=` the asking shell wants values alone.
+    let (previous, current) = match current.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => (flag, value),
+        _ => (previous, current),
+    };
     if let Some(option) =
         find_option(command, previous).filter(|option| option.get_action().takes_values())
     {
@@ -93,6 +100,41 @@ fn candidates(words: &[String], mut root: Command) -> (Vec<String>, u8) {
             .collect(),
         directive,
     )
+}
+
+/// The CLI moves its own options and their values to the front, also the one that is being typed.
+/// That one is at the front and unfinished: an option without a known name, or a value that is
+/// empty or none of the possible ones.
+fn in_typed_order(mut words: Vec<String>, root: &Command) -> Vec<String> {
+    let mut position = 0;
+    while let Some(word) = words.get(position).filter(|word| word.starts_with('-')) {
+        let (name, attached) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word.as_str(), None),
+        };
+        let option = find_option(root, name);
+        let takes_value = option.is_some_and(|option| option.get_action().takes_values());
+        let separate = takes_value && attached.is_none();
+        let length = if separate { 2 } else { 1 };
+        let value = attached.or(words.get(position + 1).map(String::as_str));
+        let unfinished = match option {
+            None => true,
+            Some(_) if !takes_value => false,
+            Some(option) => value.is_none_or(|value| {
+                let possible = option.get_possible_values();
+                value.is_empty()
+                    || !possible.is_empty() && possible.iter().all(|it| it.get_name() != value)
+            }),
+        };
+        if unfinished {
+            let end = (position + length).min(words.len());
+            let typed: Vec<String> = words.drain(position..end).collect();
+            words.extend(typed);
+            return words;
+        }
+        position += length;
+    }
+    words
 }
 
 fn find_option<'c>(command: &'c Command, word: &str) -> Option<&'c Arg> {
