@@ -9,6 +9,7 @@ mod hostile;
 mod policies;
 mod repeats;
 mod cli;
+mod docs;
 mod extension;
 mod schemas;
 mod second_opinion;
