@@ -93,7 +93,7 @@ fn example_manifests_validate() {
     let mut count = 0;
     for (path, text) in documents() {
         for (language, block) in blocks(&text) {
-            if language == "yaml" && block.starts_with("apiVersion:") {
+            if language == "yaml" && block.starts_with("apiVersion: temporal-manifest/v1\n") {
                 let valid = Binary::new(["validate", "-"]).stdin(block.clone()).run();
                 assert_eq!(
                     valid.code,
