@@ -203,6 +203,11 @@ impl Prepared {
 /// # Errors
 /// [`ConnectError::Setting`].
 pub fn prepare(connection: Connection) -> Result<Prepared, ConnectError> {
+    if connection.namespace.is_empty() {
+        return Err(ConnectError::Setting {
+            what: "the namespace must not be empty".to_owned(),
+        });
+    }
     Ok(Prepared {
         endpoint: endpoint(&connection)?,
         headers: headers(&connection)?,

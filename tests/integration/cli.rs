@@ -114,6 +114,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["apply", "x", "--wait-timeout", "5s"], "--wait"),
     (&["apply", "x", "--address", "localhost"], "HOST:PORT"),
     (&["apply", "x", "--address", "http://a:1"], "HOST:PORT"),
+    (&["apply", "x", "-n", ""], "the namespace must not be empty"),
     (&["apply", "x", "--grpc-meta", "nothing"], "KEY=VALUE"),
     (&["apply", "x", "--grpc-meta", "a b=c"], "`a b`"),
     (&["apply", "x", "--profile", "nosuch"], "temporal.toml"),
