@@ -3,6 +3,7 @@
 pub mod files;
 pub mod json;
 pub mod jsonl;
+pub mod log;
 pub mod progress;
 pub mod schema;
 pub mod summary;

@@ -141,15 +141,6 @@ impl<'a, S: Starter> Attempt<'a, S> {
             if !self.tries_again(&error, attempts, began.elapsed() + pause) {
                 break error;
             }
-            tracing::info!(
-                workflow_id = self.start.workflow_id,
-                attempt = attempts,
-                code = error.code,
-                reason = error.reason,
-                message = error.message,
-                pause_ms = pause.as_millis() as u64,
-                "attempt failed, trying again"
-            );
             report(Event::AttemptFailed(AttemptFailed {
                 index: self.start.index,
                 workflow_id: self.start.workflow_id.clone(),
@@ -189,12 +180,6 @@ impl<'a, S: Starter> Attempt<'a, S> {
             return;
         }
         if let Some(starts_per_second) = self.pace.throttled() {
-            tracing::info!(
-                starts_per_second,
-                cause = error.cause,
-                scope = error.scope,
-                "slowing down"
-            );
             report(Event::PaceChanged(PaceChanged {
                 at: Timestamp::now(),
                 starts_per_second,

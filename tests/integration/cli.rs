@@ -416,6 +416,45 @@ fn on_terminal(columns: u16, words: &[String], variables: &[(&str, &str)]) -> Op
     }
 }
 
+#[test]
+fn the_log_tells_calls_apart_and_no_secrets() {
+    let fake = FakeFrontend::builder()
+        .on_start(|_, number| async move {
+            match number {
+                0 => Err(tonic::Status::unavailable("not now")),
+                _ => Ok(crate::support::fake_frontend::started()),
+            }
+        })
+        .start();
+    let folder = Folder::new();
+    let path = folder.manifest(&manifest(1).replace("workflowId", "args: [secret], workflowId"));
+    let run = |words: &[&str]| {
+        let address = fake.address();
+        let apply = Binary::new(["apply", "--address", &address, "-o", "none"]);
+        apply.arg(&path).args(words).run().expect_code(0).stderr
+    };
+    let log = run(&["--log-level", "debug", "--grpc-meta", "x-token=secret"]);
+    for part in [
+        "apply started",
+        "attempt failed",
+        "not now",
+        "start finished",
+        "apply finished",
+    ] {
+        assert!(log.contains(part), "no {part} in:\n{log}");
+    }
+    assert!(!log.contains("secret") && !log.contains('\u{1b}'), "{log}");
+    let log = run(&["--log-level", "info", "--log-format", "json"]);
+    let mut lines = log.lines().filter(|line| line.starts_with('{'));
+    let first: Value = serde_json::from_str(lines.next().expect("a line")).expect("it is JSON");
+    assert_eq!(first["fields"]["namespace"], "default");
+    assert!(!log.contains("start finished"), "{log}");
+    assert!(
+        !run(&[]).contains("started"),
+        "there is no log unless asked for"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_that_arrives_twice_is_one_signal() {

@@ -1,16 +1,16 @@
 //! Tests of the whole program and of its edges, in one binary so that they link once.
 
 mod architecture;
+mod cli;
 mod diagnostics;
+mod docs;
 mod engine;
 mod examples;
+mod extension;
 mod faults;
 mod hostile;
 mod policies;
 mod repeats;
-mod cli;
-mod docs;
-mod extension;
 mod schemas;
 mod second_opinion;
 mod starts;

@@ -14,7 +14,7 @@ use temporal_manifest::journal::Journal;
 use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::{self, Table};
-use temporal_manifest::report::{files, json, jsonl};
+use temporal_manifest::report::{files, json, jsonl, log};
 use temporal_manifest::run::event::{ApplyStarted, Event};
 
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
@@ -135,6 +135,7 @@ impl Listeners {
             Event::ApplyFinished(finished) => self.finished_at = finished.at,
             _ => {}
         }
+        log::log(&event);
         if let Some(journal) = &mut self.journal {
             let written = journal.write(&event);
             self.check_journal(written);

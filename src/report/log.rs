@@ -1,0 +1,78 @@
+//! Events as lines of a log, for those who look into a long or a strange apply.
+//!
+//! Says which call came to what and never what was sent: no arguments, results or metadata.
+
+use tracing::{debug, info, warn};
+
+use crate::run::event::{Event, Outcome};
+
+/// Logs an event: failures as warnings, the apply itself as information, all else for debugging.
+pub fn log(event: &Event) {
+    match event {
+        Event::ApplyStarted(started) => {
+            let service = &started.service;
+            info!(
+                invocation = started.invocation.id,
+                address = service.address,
+                namespace = service.namespace,
+                server_version = service.server_version.as_deref().unwrap_or("unknown"),
+                total = started.total,
+                "apply started"
+            );
+        }
+        Event::AttemptFailed(failed) => warn!(
+            index = failed.index,
+            workflow_id = failed.workflow_id,
+            attempt = failed.attempt,
+            code = failed.error.code,
+            reason = failed.error.reason,
+            message = failed.error.message,
+            retry_in_ms = failed.retry_in_ms,
+            "attempt failed"
+        ),
+        Event::PaceChanged(changed) => info!(
+            starts_per_second = changed.starts_per_second,
+            cause = changed.error.cause.as_deref(),
+            scope = changed.error.scope.as_deref(),
+            "slowed down"
+        ),
+        Event::StartFinished(finished) => {
+            let (index, workflow_id) = (finished.index, &finished.workflow_id);
+            let outcome = finished.outcome.as_str();
+            match &finished.error {
+                Some(error) => warn!(
+                    index,
+                    workflow_id,
+                    outcome,
+                    attempts = finished.attempts,
+                    code = error.code,
+                    reason = error.reason,
+                    message = error.message,
+                    "start finished"
+                ),
+                None if finished.outcome == Outcome::Skipped => {
+                    debug!(index, workflow_id, outcome, "start finished");
+                }
+                None => debug!(
+                    index,
+                    workflow_id,
+                    outcome,
+                    run_id = finished.run_id,
+                    attempts = finished.attempts,
+                    latency_ms = finished.latency_ms,
+                    "start finished"
+                ),
+            }
+        }
+        Event::WorkflowEnded(ended) => debug!(
+            index = ended.index,
+            workflow_id = &*ended.workflow_id,
+            run_id = ended.run_id,
+            status = ended.workflow.status.as_str(),
+            "workflow ended"
+        ),
+        Event::ApplyFinished(finished) => {
+            info!(early = finished.stopped.is_some(), "apply finished");
+        }
+    }
+}
