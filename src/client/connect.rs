@@ -82,7 +82,7 @@ pub enum ConnectError {
         what: String,
     },
     /// The service was not reached.
-    #[error("{address}: {}", peer_words(*peer, *tls, error))]
+    #[error("{address}: {}", peer_words(*peer, error, *tls))]
     NotReached {
         /// Where it should be.
         address: String,
@@ -127,12 +127,11 @@ pub enum ConnectError {
     },
 }
 
-fn peer_words(peer: Peer, tls: bool, error: &StartError) -> String {
+fn peer_words(peer: Peer, error: &StartError, tls: bool) -> String {
     match peer {
         Peer::Tls | Peer::ClosesAtOnce if tls => {
             format!("no TLS connection: {}", error.message)
         }
-        Peer::Http2 if tls => "TLS was asked for, but the server there speaks plaintext".to_owned(),
         Peer::NothingListens => "nothing listens there (connection refused)".to_owned(),
         Peer::UnknownHost => "the host name cannot be resolved".to_owned(),
         Peer::Unreachable => "it cannot be reached".to_owned(),
@@ -141,6 +140,8 @@ fn peer_words(peer: Peer, tls: bool, error: &StartError) -> String {
         Peer::ClosesAtOnce => "the server closes the connection at once".to_owned(),
         Peer::Silent => "the server takes the connection and does not answer".to_owned(),
         Peer::Other => "the server there does not speak gRPC".to_owned(),
+        // The look at the address was without TLS, and the server liked it.
+        Peer::Http2 if tls => "the server does not speak TLS".to_owned(),
         Peer::Http2 => error.message.clone(),
     }
 }
@@ -158,7 +159,7 @@ impl ConnectError {
                     "check `--tls-ca-path`, `--tls-server-name` and the client's certificate and key".to_owned()
                 }
                 Peer::Http2 if *tls => {
-                    "add `--tls=false`, or leave out the key or TLS option that turns TLS on".to_owned()
+                    "leave out `--tls` and the options that turn it on, or add `--tls=false`".to_owned()
                 }
                 Peer::Tls | Peer::ClosesAtOnce => "if it expects TLS, add `--tls`".to_owned(),
                 Peer::Http1 | Peer::Other | Peer::Silent => {
