@@ -80,12 +80,6 @@ impl Binary {
             .fold(binary, |binary, argument| binary.arg(argument))
     }
 
-    /// Adds more arguments.
-    pub fn args(mut self, arguments: &[&str]) -> Self {
-        self.command.args(arguments);
-        self
-    }
-
     /// Adds one more argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
