@@ -246,6 +246,28 @@ impl Running {
         assert!(sent.success(), "signal {name} could not be sent");
     }
 
+    /// Sends a signal again and again until the program has ended, as an impatient user does.
+    pub fn signal_until_it_ends(mut self, name: &str) -> Finished {
+        let pause = Duration::from_millis(100);
+        while self
+            .child
+            .try_wait()
+            .expect("our own child can be waited for")
+            .is_none()
+        {
+            self.signal(name);
+            // Its output closes when it ends; until then this is the pause between two signals.
+            if let Ok((stream, piece)) = self.output.recv_timeout(pause) {
+                match stream {
+                    Stream::Stdout => self.stdout.extend(piece),
+                    Stream::Stderr => self.stderr.extend(piece),
+                }
+            }
+            assert!(Instant::now() < self.deadline, "the program does not end");
+        }
+        self.finish()
+    }
+
     /// Ends the program at once, as a crash would, and returns what it had printed.
     pub fn kill(mut self) -> Finished {
         self.child.kill().expect("our own child can be killed");
