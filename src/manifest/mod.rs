@@ -11,6 +11,7 @@ pub mod finding;
 mod instance;
 pub mod locate;
 pub mod node;
+mod position;
 pub mod reader;
 mod scalar;
 pub mod schema;

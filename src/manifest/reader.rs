@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::diagnostic::{Code, Diagnostic};
 use super::node::{Key, Node, Value};
+use super::position::{Cursor, first_line, long_flow, tab_near, tag_span, trim, word_span};
 use super::scalar::{self, ScalarProblem};
 use super::source::{Source, Span};
 
@@ -29,7 +30,7 @@ const MAX_NODES: usize = 10_000_000;
 
 /// Most commas, colons and brackets in one list or map in brackets. The parser reads it to its end
 /// before it tells of its first value, and keeps 104 bytes for each mark and value meanwhile.
-const MAX_FLOW_MARKS: usize = 4_000_000;
+pub(super) const MAX_FLOW_MARKS: usize = 4_000_000;
 
 /// Most problems collected in one file. Past it the rest of the file is not read.
 const MAX_PROBLEMS: usize = 1_000;
@@ -596,131 +597,7 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-/// Where a list or map in brackets begins that is too long for the parser. Brackets in quoted or
-/// block text count too, which matters to nobody below millions of them.
-fn long_flow(text: &str) -> Option<u32> {
-    if text.len() <= MAX_FLOW_MARKS {
-        return None;
-    }
-    let (mut depth, mut marks, mut start) = (0usize, 0usize, 0usize);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'[' | b'{' => {
-                if depth == 0 {
-                    (marks, start) = (0, at);
-                }
-                depth += 1;
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' | b':' => {}
-            _ => continue,
-        }
-        marks += 1;
-        if depth > 0 && marks > MAX_FLOW_MARKS {
-            return Some(start as u32);
-        }
-    }
-    None
-}
-
 /// Whether a tag is a lone `!`, which makes a plain scalar a string and says nothing else.
 fn is_non_specific(tag: &Tag) -> bool {
     matches!((&*tag.handle, &*tag.suffix), ("!", "") | ("", "!"))
-}
-
-/// The tab that the parser stumbled over: one that indents the line at `at`, or the next one.
-fn tab_near(text: &str, at: u32) -> Option<u32> {
-    let at = at as usize;
-    let line = text[..at].rfind('\n').map_or(0, |found| found + 1);
-    let next = text[at..].find('\n').map(|found| at + found + 1);
-    [Some(line), next].into_iter().flatten().find_map(|line| {
-        let indent = text[line..].bytes().take_while(|b| *b == b' ').count();
-        text[line + indent..]
-            .starts_with('\t')
-            .then_some((line + indent) as u32)
-    })
-}
-
-/// The word that begins at `at`.
-fn word_span(text: &str, at: u32) -> Span {
-    let rest = &text[at as usize..];
-    let length = rest.find([' ', '\t', '\n', '\r', ',', ']', '}']);
-    Span {
-        start: at,
-        end: at + length.unwrap_or(rest.len()) as u32,
-    }
-}
-
-/// The tag that a value begins with, of the whole value's span.
-fn tag_span(text: &str, span: Span) -> Span {
-    let written = &text[span.start as usize..span.end as usize];
-    let tag = written.find('!').unwrap_or(0);
-    let length = written[tag..].find(char::is_whitespace);
-    let end = length.map_or(written.len(), |length| tag + length);
-    Span {
-        start: span.start + tag as u32,
-        end: span.start + end as u32,
-    }
-}
-
-fn trim(text: &str, span: Span) -> Span {
-    let trimmed = text[span.start as usize..span.end as usize].trim_end();
-    Span {
-        start: span.start,
-        end: span.start + trimmed.len() as u32,
-    }
-}
-
-fn first_line(text: &str, span: Span) -> Span {
-    let whole = &text[span.start as usize..span.end as usize];
-    let line = whole.split('\n').next().unwrap_or("").trim_end();
-    Span {
-        start: span.start,
-        end: span.start + line.len() as u32,
-    }
-}
-
-/// Turns the parser's character counts into byte offsets. Events come nearly in order, so one
-/// walk over the text serves all of them.
-struct Cursor<'s> {
-    text: &'s str,
-    chars: usize,
-    bytes: usize,
-    ascii: bool,
-}
-
-impl<'s> Cursor<'s> {
-    fn new(text: &'s str) -> Self {
-        Cursor {
-            text,
-            chars: 0,
-            bytes: 0,
-            ascii: text.is_ascii(),
-        }
-    }
-
-    fn byte_at(&mut self, marker: Marker) -> u32 {
-        let index = marker.index();
-        if self.ascii {
-            return index.min(self.text.len()) as u32;
-        }
-        while self.chars > index {
-            self.chars -= 1;
-            self.bytes = self.text[..self.bytes]
-                .char_indices()
-                .next_back()
-                .map_or(0, |(at, _)| at);
-        }
-        if index > self.chars {
-            let rest = &self.text[self.bytes..];
-            match rest.char_indices().nth(index - self.chars) {
-                Some((at, _)) => {
-                    self.bytes += at;
-                    self.chars = index;
-                }
-                None => return self.text.len() as u32,
-            }
-        }
-        self.bytes as u32
-    }
 }

@@ -134,9 +134,6 @@ impl Table {
                 ),
             );
         }
-        if let Some(stopped) = &summary.stopped {
-            line(&mut text, format_args!("{}", reason(stopped)));
-        }
         text
     }
 }

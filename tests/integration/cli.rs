@@ -473,7 +473,7 @@ fn a_signal_that_arrives_twice_is_one_signal() {
     let finished = running.finish().expect_code(143);
     assert!(
         finished
-            .stdout
+            .stderr
             .contains("terminated: no further starts were made")
     );
     // Those in flight were settled.

@@ -208,28 +208,29 @@ impl Listeners {
         }
     }
 
+    /// Shows the result on standard output and, for people, why it is not all there.
     fn show(&mut self) -> io::Result<()> {
-        let Some(table) = self.table.take() else {
-            // A reader that has gone is no reason to complain.
-            let is_gone = |it: &Failure| it.error.kind() == io::ErrorKind::BrokenPipe;
-            if let Some(stopped) = &self.summary.stopped
-                && !self.failure.as_ref().is_some_and(is_gone)
-            {
-                output::say(&format!("error: {}", text::reason(stopped)));
+        let shown = match (self.table.take(), self.format) {
+            (Some(table), _) => {
+                let took = self.finished_at.duration_since(self.started.at);
+                let took = took.unsigned_abs();
+                let text = table.render(&self.summary, took, self.color, self.columns);
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
             }
-            return match self.format {
-                OutputFormat::Json => self.write_report(&mut BufWriter::new(io::stdout().lock())),
-                _ => Ok(()),
-            };
+            (None, OutputFormat::Json) => {
+                self.write_report(&mut BufWriter::new(io::stdout().lock()))
+            }
+            (None, _) => Ok(()),
         };
-        let took = self
-            .finished_at
-            .duration_since(self.started.at)
-            .unsigned_abs();
-        let text = table.render(&self.summary, took, self.color, self.columns);
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+        // A reader that has gone is no reason to complain.
+        let is_gone = |it: &Failure| it.error.kind() == io::ErrorKind::BrokenPipe;
+        if let Some(stopped) = &self.summary.stopped
+            && !self.failure.as_ref().is_some_and(is_gone)
+        {
+            output::say(&format!("error: {}", text::reason(stopped)));
+        }
+        shown
     }
 
     /// Writes the report files; each one that cannot be written is told.
