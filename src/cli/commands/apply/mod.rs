@@ -1,10 +1,10 @@
 //! `apply`: validate, connect, start, report.
 
+mod feed;
 mod interrupts;
 mod listeners;
+mod past;
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,17 +13,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use temporal_manifest::client::connect::{
-    ConnectError, Connection, Prepared, connect, prepare as prepare_connection,
+    ConnectError, Prepared, connect, prepare as prepare_connection,
 };
-use temporal_manifest::expand::Expansion;
 use temporal_manifest::expand::identity::IdempotencyKey;
-use temporal_manifest::journal::record::{Header, Line, Resumed, StartRecord, VERSION};
-use temporal_manifest::journal::resume::{Indices, Unfinished, resume};
-use temporal_manifest::journal::{Journal, JournalError};
+use temporal_manifest::journal::record::{Header, VERSION};
+use temporal_manifest::journal::resume::resume;
 use temporal_manifest::manifest::diagnostic::Severity;
-use temporal_manifest::report::summary::Summary;
 use temporal_manifest::run::attempt::Context;
-use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Service, Stopped,
 };
@@ -34,13 +30,12 @@ use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::{output, settings};
+use feed::Feed;
 use listeners::Listeners;
+use past::{Past, fits};
 
 /// Events that may wait for the listeners before the engine has to.
 const EVENTS_AHEAD: usize = 1024;
-
-/// Starts that are expanded ahead of the engine.
-const STARTS_AHEAD: usize = 64;
 
 /// How long one start is tried.
 const RETRY_FOR: Duration = Duration::from_secs(300);
@@ -197,101 +192,6 @@ fn prepare(
     })
 }
 
-/// Whether a journal is about the same starts in the same place.
-fn fits(unfinished: &Unfinished, digest: &str, connection: &Connection) -> Result<(), String> {
-    let header = &unfinished.header;
-    let namespace = &header.apply.service.namespace;
-    if *namespace != connection.namespace {
-        return Err(format!(
-            "the journal is about the namespace `{namespace}`, and this apply is about `{}`",
-            connection.namespace
-        ));
-    }
-    if header.digest != digest {
-        return Err(
-            "the starts are not those that the journal is about: a manifest has changed".to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// What an earlier invocation has left, and where this one writes.
-struct Past {
-    journal: Option<Journal>,
-    earlier: Summary,
-    finished: Indices,
-    to_wait_for: Option<Records>,
-}
-
-type Records = Box<dyn Iterator<Item = std::io::Result<StartRecord>> + Send>;
-
-impl Past {
-    fn open(
-        args: &ApplyArgs,
-        unfinished: Option<Unfinished>,
-        header: Header,
-        invocation_id: &str,
-    ) -> Result<Self, JournalError> {
-        let mut past = Past {
-            journal: None,
-            earlier: Summary::default(),
-            finished: Indices::default(),
-            to_wait_for: None,
-        };
-        let Some(Unfinished {
-            mut journal,
-            finished,
-            ended,
-            ..
-        }) = unfinished
-        else {
-            past.journal = args
-                .journal
-                .as_ref()
-                .map(|path| Journal::create(path, header))
-                .transpose()?;
-            return Ok(past);
-        };
-        let path = journal.path().map(ToOwned::to_owned).unwrap_or_default();
-        let failed = |source| JournalError::Io {
-            path: path.clone(),
-            source,
-        };
-        for record in journal.replay().map_err(failed)? {
-            let mut record = record.map_err(failed)?;
-            if finished.contains(record.start.index) {
-                if !ended.contains(record.start.index) {
-                    record.workflow = None;
-                }
-                super::report::events(record).for_each(|event| past.earlier.count(&event));
-            }
-        }
-        let line = Line::Resumed(Resumed {
-            at: header.apply.at,
-            invocation_id: invocation_id.to_owned(),
-        });
-        journal
-            .write_line(&line)
-            .and_then(|()| journal.sync())
-            .map_err(failed)?;
-        if args.wait {
-            let is_open = {
-                let finished = finished.clone();
-                move |index| finished.contains(index) && !ended.contains(index)
-            };
-            let records = journal.replay().map_err(failed)?;
-            past.to_wait_for = Some(Box::new(records.filter(move |record| {
-                record
-                    .as_ref()
-                    .map_or(true, |record| is_open(record.start.index))
-            })));
-        }
-        past.journal = Some(journal);
-        past.finished = finished;
-        Ok(past)
-    }
-}
-
 /// An apply that is ready to begin.
 struct Apply {
     making: Making,
@@ -402,49 +302,4 @@ fn with_help(error: &ConnectError) -> String {
 /// A listener that is gone has stopped the apply by itself.
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     let _ = events.send(event).await;
-}
-
-/// Where work comes from: the starts that are not finished, and Workflows to wait for.
-struct Feed {
-    expansion: Expansion,
-    finished: Indices,
-    to_wait_for: Option<Records>,
-}
-
-impl Feed {
-    /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
-    fn begin(self) -> (mpsc::Receiver<Work>, JoinHandle<Option<String>>) {
-        let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
-        (
-            receiver,
-            std::thread::spawn(move || self.feed(&sender).err()),
-        )
-    }
-
-    fn feed(self, sender: &mpsc::Sender<Work>) -> Result<(), String> {
-        for record in self.to_wait_for.into_iter().flatten() {
-            let record = record.map_err(|error| format!("cannot read the journal: {error}"))?;
-            if sender
-                .blocking_send(Work::Earlier(Box::new(record.start)))
-                .is_err()
-            {
-                return Ok(());
-            }
-        }
-        for start in self.expansion.starts() {
-            let start = start.map_err(|diagnostics| {
-                let first = diagnostics
-                    .first()
-                    .map(|diagnostic| diagnostic.message.clone());
-                first.unwrap_or_default()
-            })?;
-            if self.finished.contains(start.index) {
-                continue;
-            }
-            if sender.blocking_send(Work::Start(Arc::new(start))).is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,0 +1,60 @@
+//! Where work comes from: the starts that are not finished, and Workflows to wait for.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use temporal_manifest::expand::Expansion;
+use temporal_manifest::journal::resume::Indices;
+use temporal_manifest::run::engine::Work;
+
+use super::past::Records;
+
+/// Starts that are expanded ahead of the engine.
+const STARTS_AHEAD: usize = 64;
+
+/// Where work comes from: the starts that are not finished, and Workflows to wait for.
+pub(super) struct Feed {
+    pub(super) expansion: Expansion,
+    pub(super) finished: Indices,
+    pub(super) to_wait_for: Option<Records>,
+}
+
+impl Feed {
+    /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
+    pub(super) fn begin(self) -> (mpsc::Receiver<Work>, JoinHandle<Option<String>>) {
+        let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
+        (
+            receiver,
+            std::thread::spawn(move || self.feed(&sender).err()),
+        )
+    }
+
+    fn feed(self, sender: &mpsc::Sender<Work>) -> Result<(), String> {
+        for record in self.to_wait_for.into_iter().flatten() {
+            let record = record.map_err(|error| format!("cannot read the journal: {error}"))?;
+            if sender
+                .blocking_send(Work::Earlier(Box::new(record.start)))
+                .is_err()
+            {
+                return Ok(());
+            }
+        }
+        for start in self.expansion.starts() {
+            let start = start.map_err(|diagnostics| {
+                let first = diagnostics
+                    .first()
+                    .map(|diagnostic| diagnostic.message.clone());
+                first.unwrap_or_default()
+            })?;
+            if self.finished.contains(start.index) {
+                continue;
+            }
+            if sender.blocking_send(Work::Start(Arc::new(start))).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
