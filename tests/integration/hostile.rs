@@ -15,7 +15,7 @@ use crate::diagnostics::make_pipe;
 use crate::support::binary::{Binary, Finished, Folder};
 
 /// Longest time for one file. Unoptimised builds on busy machines meet it too.
-const TIME_LIMIT: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// Longest time for a file of 100 MB. Each MB takes 0.15 s without optimisation.
 const LONG_TIME_LIMIT: Duration = Duration::from_secs(200);
