@@ -4,6 +4,7 @@
 //! one under its Workflow ID. Therefore whatever may be a repeat is first sent as a probe, which
 //! can begin a run only where none is; see [`Policies::Probe`].
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,7 +35,8 @@ pub struct Context {
     pub started_at: Timestamp,
     /// Whether an existing Workflow makes a start fail, whatever the manifest says.
     pub fail_existing: bool,
-    /// Longest time from a start's first attempt to its last. Default: 5 min.
+    /// Longest time from a start's first call to the end of its last. Waiting for the first call's
+    /// turn is not counted. Default: 5 min.
     pub retry_for: Duration,
 }
 
@@ -48,6 +50,10 @@ const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60
 /// Most attempts that an `INTERNAL` error is answered with; the service may have a bug.
 const MAX_INTERNAL_ATTEMPTS: u32 = 5;
 
+/// Least time that a call is given for its answer, so that a short `retry_for` still lets a healthy
+/// service answer.
+const SHORTEST_CALL: Duration = Duration::from_secs(1);
+
 /// The way from the first attempt of a start to its outcome.
 pub(super) struct Attempt<'a, S> {
     pub(super) starter: &'a S,
@@ -56,6 +62,8 @@ pub(super) struct Attempt<'a, S> {
     pub(super) start: &'a Start,
     pub(super) pace: &'a Pace,
     request_id: Uuid,
+    /// When the first call was made.
+    called: OnceLock<Instant>,
 }
 
 /// What a start came to, and what it says about the service.
@@ -100,7 +108,13 @@ impl<'a, S: Starter> Attempt<'a, S> {
             start,
             pace,
             request_id,
+            called: OnceLock::new(),
         }
+    }
+
+    /// Time since the first call was made.
+    fn tried_for(&self) -> Duration {
+        self.called.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// Tries until there is an outcome. `report` hears of every attempt that is followed by
@@ -138,7 +152,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
                 self.slow_down(&error, &mut report).await;
             }
             let pause = backoff(attempts, &error);
-            if !self.tries_again(&error, attempts, began.elapsed() + pause) {
+            if !self.tries_again(&error, attempts, self.tried_for() + pause) {
                 break error;
             }
             report(Event::AttemptFailed(AttemptFailed {
@@ -270,7 +284,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
         }
     }
 
-    /// Makes a call when its turn comes.
+    /// Makes a call when its turn comes. It is not waited for longer than the start may be tried.
     async fn paced<T>(
         &self,
         call: impl Future<Output = Result<T, StartError>>,
@@ -280,7 +294,11 @@ impl<'a, S: Starter> Attempt<'a, S> {
             () = self.stop.cancelled() => return Err(Trouble::Withheld),
             () = self.pace.permit() => {}
         }
-        let result = call.await;
+        self.called.get_or_init(Instant::now);
+        let left = self.context.retry_for.saturating_sub(self.tried_for());
+        let result = tokio::time::timeout(left.max(SHORTEST_CALL), call)
+            .await
+            .unwrap_or_else(|_| Err(out_of_time()));
         match &result {
             Ok(_) => self.pace.accepted(),
             Err(error) if !error.is_retryable() => self.pace.accepted(),
@@ -433,6 +451,18 @@ fn existing_error() -> ErrorRecord {
         cause: None,
         scope: None,
         retryable: false,
+    }
+}
+
+/// There is no time left to wait for an answer.
+fn out_of_time() -> StartError {
+    StartError {
+        class: Class::Unanswered,
+        code: "DEADLINE_EXCEEDED",
+        reason: "deadlineExceeded",
+        message: "the service did not answer in time".to_owned(),
+        cause: None,
+        scope: None,
     }
 }
 

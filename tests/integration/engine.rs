@@ -205,10 +205,15 @@ struct Drive {
     latency_ms: u64,
     stop_after_ms: Option<u64>,
     terminate_existing: bool,
+    starts_per_second: Option<f64>,
 }
+
+/// How long a start is tried.
+const RETRY_FOR: Duration = Duration::from_secs(60);
 
 struct Driven {
     service: Service,
+    took: Duration,
     finished: Vec<StartFinished>,
     stopped: Option<Stopped>,
 }
@@ -230,14 +235,15 @@ fn drive(drive: &Drive) -> Driven {
             invocation_id: "scripted".to_owned(),
             started_at: Timestamp::UNIX_EPOCH,
             fail_existing: false,
-            retry_for: Duration::from_secs(60),
+            retry_for: RETRY_FOR,
         };
         let limits = Limits {
             parallelism: drive.parallelism,
-            starts_per_second: None,
+            starts_per_second: drive.starts_per_second,
             max_failures: None,
             wait: None,
         };
+        let began = tokio::time::Instant::now();
         let stop = CancellationToken::new();
         let (sender, starts) = mpsc::channel(4);
         let (events, mut receiver) = mpsc::channel(4);
@@ -272,6 +278,7 @@ fn drive(drive: &Drive) -> Driven {
         let (stopped, (), (), finished) = futures::join!(running, feed, stopping, listen);
         Driven {
             service,
+            took: began.elapsed(),
             finished,
             stopped,
         }
@@ -305,6 +312,7 @@ fn any_drive() -> impl Strategy<Value = Drive> {
                 latency_ms,
                 stop_after_ms,
                 terminate_existing,
+                starts_per_second: None,
             },
         )
 }
@@ -349,6 +357,7 @@ fn plan(starts: u64, parallelism: usize, script: Vec<Reply>) -> Drive {
         latency_ms: 10,
         stop_after_ms: None,
         terminate_existing: false,
+        starts_per_second: None,
     }
 }
 
@@ -418,4 +427,29 @@ fn a_service_that_never_answers_does_not_hold_an_interrupted_apply() {
     });
     assert_eq!(outcomes(&driven, Outcome::Unknown), 4);
     assert_eq!(outcomes(&driven, Outcome::Skipped), 6);
+}
+
+#[test]
+fn a_call_gets_no_more_time_than_its_start_has_left() {
+    let driven = drive(&Drive {
+        latency_ms: 3_600_000,
+        ..plan(10, 4, Vec::new())
+    });
+    assert_eq!(outcomes(&driven, Outcome::Unknown), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 6);
+    assert!(driven.took <= RETRY_FOR + Duration::from_secs(1));
+    assert!(matches!(driven.stopped, Some(Stopped::Silence { .. })));
+}
+
+#[test]
+fn waiting_for_the_first_turn_costs_a_start_none_of_its_time() {
+    let mut script = vec![Reply::Answer; 7];
+    script.push(Reply::Unavailable);
+    // The eighth start has its turn only after longer than it may be tried.
+    let driven = drive(&Drive {
+        starts_per_second: Some(0.1),
+        ..plan(8, 8, script)
+    });
+    assert!(driven.took > RETRY_FOR);
+    assert_eq!(outcomes(&driven, Outcome::Started), 8);
 }
