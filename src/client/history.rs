@@ -18,13 +18,21 @@ pub(super) fn origin(event: &HistoryEvent) -> Option<Origin> {
     };
     Some(Origin {
         identity: started.identity.clone(),
-        started_at: time(event),
+        started_at: timestamp(event.event_time.unwrap_or_default()),
+    })
+}
+
+/// When a run was begun, without a word on who did it.
+pub(super) fn origin_by_time(start_time: Option<prost_types::Timestamp>) -> Option<Origin> {
+    Some(Origin {
+        identity: String::new(),
+        started_at: timestamp(start_time?),
     })
 }
 
 /// How a run ended, if `event` is a run's last one.
 pub(super) fn close(event: HistoryEvent) -> Option<Close> {
-    let at = time(&event);
+    let at = timestamp(event.event_time.unwrap_or_default());
     let (how, next_run_id) = match event.attributes? {
         // A completed run has a next one only by its cron schedule.
         Attributes::WorkflowExecutionCompletedEventAttributes(completed) => {
@@ -67,8 +75,7 @@ fn retry(state: RetryState, next_run_id: String) -> Option<String> {
     (state == RetryState::InProgress && !next_run_id.is_empty()).then_some(next_run_id)
 }
 
-fn time(event: &HistoryEvent) -> Timestamp {
-    let time = event.event_time.unwrap_or_default();
+fn timestamp(time: prost_types::Timestamp) -> Timestamp {
     Timestamp::new(time.seconds, time.nanos).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

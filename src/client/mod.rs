@@ -193,9 +193,16 @@ impl Starter for Client {
 
     async fn origin(&self, workflow_id: &str, run_id: &str) -> Result<Origin, StartError> {
         let which = HistoryEventFilterType::AllEvent;
-        let event = self
-            .event(workflow_id, run_id, which, Patience::Now)
-            .await?;
+        let event = match self.event(workflow_id, run_id, which, Patience::Now).await {
+            Ok(event) => event,
+            // Reading histories may be forbidden where describing is not: the clock still tells.
+            Err(error) if !error.is_retryable() && error.reason != "notFound" => {
+                let described = self.describe(workflow_id, run_id).await?;
+                let info = described.workflow_execution_info.unwrap_or_default();
+                return history::origin_by_time(info.start_time).ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
         event
             .as_ref()
             .and_then(history::origin)

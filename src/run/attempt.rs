@@ -321,6 +321,10 @@ impl<'a, S: Starter> Attempt<'a, S> {
                 Ok(origin) => is_older(&origin, self.context),
                 // The first run has left retention, so it is not from just now.
                 Err(Trouble::Failed(error)) if error.reason == "notFound" => true,
+                // The start is accepted, so what keeps us from reading about its run is no failure
+                // of the start. Nobody can tell whose invocation began it: `started` would claim
+                // a new run that there may not be, `deduplicated` only that it is there, once.
+                Err(Trouble::Failed(error)) if !error.is_retryable() => true,
                 Err(trouble) => return Err(trouble),
             };
             if older {
@@ -338,23 +342,30 @@ impl<'a, S: Starter> Attempt<'a, S> {
     /// Somebody else's run has the Workflow ID, and the policies say to leave it.
     async fn existing(&self, existing: Existing) -> Result<Step, Trouble> {
         let closed = match existing.closed {
-            Some(closed) => closed,
+            Some(closed) => Some(closed),
             None => {
                 let id = &self.start.workflow_id;
                 let close = self.starter.close(id, &existing.run_id, Patience::Now);
-                self.paced(close).await?.is_some()
+                match self.paced(close).await {
+                    Ok(close) => Some(close.is_some()),
+                    // Whoever may start Workflows need not be allowed to read them.
+                    Err(Trouble::Failed(error)) if !error.is_retryable() => None,
+                    Err(trouble) => return Err(trouble),
+                }
             }
         };
-        let state = if closed {
-            ExistingState::Closed
-        } else {
-            ExistingState::Running
-        };
+        let state = closed.map(|closed| {
+            if closed {
+                ExistingState::Closed
+            } else {
+                ExistingState::Running
+            }
+        });
         Ok(Step {
             outcome: Outcome::Existing,
             run_id: existing.run_id,
             first_run_id: existing.first_run_id,
-            state: Some(state),
+            state,
         })
     }
 

@@ -1,7 +1,10 @@
 //! The same apply again: nothing starts twice, whatever became of the Workflows in between.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 use temporal_manifest::client::api::temporal::api::enums::v1::WorkflowExecutionStatus as Status;
+use temporal_manifest::client::api::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
 
 use crate::support::binary::{Binary, Folder};
 use crate::support::dev_server::{self, SharedServer};
@@ -284,4 +287,36 @@ fn a_first_run_that_is_gone_was_ours() {
     let report = Report::of(&finished.expect_code(0));
     assert_eq!(report.outcome("w"), "deduplicated");
     assert_eq!(fake.histories().len(), 1);
+}
+
+/// A repeat of one start, on a fake that shows no histories and describes runs like this.
+fn unread(describe: fn() -> Result<DescribeWorkflowExecutionResponse, tonic::Status>) -> String {
+    let fake = FakeFrontend::builder()
+        .on_history(|_, _| async { Err(tonic::Status::permission_denied("Request unauthorized.")) })
+        .on_describe(move |_, _| async move { describe() })
+        .start();
+    let folder = Folder::new();
+    let manifest = folder.starts([json!({"workflowId": "w-0", "type": "T", "taskQueue": "q"})]);
+    let flags = ["-o", "json", "--idempotency-key", "unread"];
+    let finished = Binary::apply(manifest, &fake.address(), &flags).run();
+    let report = Report::of(&finished.expect_code(0));
+    assert_eq!(fake.start_count(), 1);
+    report.outcome("w-0").to_owned()
+}
+
+fn began(age: Duration) -> DescribeWorkflowExecutionResponse {
+    let mut described = fake_frontend::running();
+    if let Some(info) = &mut described.workflow_execution_info {
+        info.start_time = Some((SystemTime::now() - age).into());
+    }
+    described
+}
+
+#[test]
+fn an_accepted_start_whose_history_is_secret_is_no_failure() {
+    assert_eq!(unread(|| Ok(began(Duration::ZERO))), "started");
+    let hour = || Ok(began(Duration::from_secs(3_600)));
+    assert_eq!(unread(hour), "deduplicated");
+    let refused = || Err(tonic::Status::permission_denied("Request unauthorized."));
+    assert_eq!(unread(refused), "deduplicated");
 }
