@@ -103,9 +103,37 @@ fn line(total: Option<u64>, began: Instant, waits: bool, summary: &Summary) -> S
     }
     let elapsed = began.elapsed().as_secs_f64().max(0.001);
     let rate = summary.total as f64 / elapsed;
+    let throttled = summary.pace.map(|pace| {
+        let digits = usize::from(pace < 10.0);
+        format!(" (the service throttles, pace {pace:.digits$}/s)")
+    });
     format!(
-        "{}{of} starts, {rate:.0}/s: {}",
+        "{}{of} starts, {rate:.0}/s: {}{}",
         summary.total,
-        summary.starts_in_words()
+        summary.starts_in_words(),
+        throttled.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_is_told_with_the_pace_it_came_to() {
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let mut summary = Summary {
+            total: 500,
+            started: 500,
+            ..Summary::default()
+        };
+        let shown = |summary: &Summary| line(Some(1000), began, false, summary);
+        assert_eq!(shown(&summary), "500/1000 starts, 50/s: 500 started");
+        summary.pace = Some(48.6);
+        let told = "500/1000 starts, 50/s: 500 started (the service throttles, pace 49/s)";
+        assert_eq!(shown(&summary), told);
+        summary.pace = Some(0.5);
+        assert!(shown(&summary).ends_with("(the service throttles, pace 0.5/s)"));
+    }
 }
