@@ -9,6 +9,7 @@ mod examples;
 mod extension;
 mod faults;
 mod hostile;
+mod network;
 mod policies;
 mod repeats;
 mod schemas;

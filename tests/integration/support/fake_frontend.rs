@@ -83,6 +83,7 @@ pub struct Builder {
     port: u16,
     tls: Option<ServerTlsConfig>,
     start_latency: Option<Duration>,
+    max_connection_age: Option<Duration>,
     start: Handler<StartWorkflowExecutionRequest, StartWorkflowExecutionResponse>,
     describe: Handler<DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse>,
     history: Handler<GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse>,
@@ -133,6 +134,12 @@ impl Builder {
         self
     }
 
+    /// Sends connections of this age away with a GOAWAY, after what they have asked is answered.
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.max_connection_age = Some(age);
+        self
+    }
+
     /// Speaks TLS, and only TLS.
     pub fn tls(mut self, config: ServerTlsConfig) -> Self {
         self.tls = Some(config);
@@ -178,6 +185,7 @@ impl FakeFrontend {
             port: 0,
             tls: None,
             start_latency: None,
+            max_connection_age: None,
             start: boxed(|_, _| async { Ok(started()) }),
             describe: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
             history: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
@@ -398,6 +406,9 @@ fn serve(listener: TcpListener, service: Service, stopped: oneshot::Receiver<()>
             server = server
                 .tls_config(config)
                 .expect("the test's certificates are right");
+        }
+        if let Some(age) = service.answers.max_connection_age {
+            server = server.max_connection_age(age);
         }
         let server = server
             // The real server does not limit them either.
