@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -29,6 +29,12 @@ pub struct Journal {
 /// A journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The system's folder for temporary files cannot be written to.
+    #[error("cannot write a temporary file: {source}")]
+    Temporary {
+        /// What the system says.
+        source: io::Error,
+    },
     /// It cannot be created, read or written.
     #[error("the journal `{}`: {source}", path.display())]
     Io {
@@ -67,43 +73,55 @@ impl Journal {
     /// # Errors
     /// The system's folder for temporary files cannot be written to.
     pub fn temporary() -> io::Result<Self> {
-        Self::over(None, tempfile::tempfile()?)
+        Ok(Self::over(
+            None,
+            tempfile::tempfile()?,
+            tempfile::tempfile()?,
+        ))
     }
 
-    /// A new journal, readable by its owner only. The header is on disk when this returns.
+    /// A new journal, readable by its owner only. The header is on disk when this returns. Until
+    /// then the file has another name, so that whoever finds a journal finds its header, whenever
+    /// this process was killed.
     ///
     /// # Errors
     /// [`JournalError::Exists`] if there is such a file, [`JournalError::Io`] if it cannot be
     /// written.
     pub fn create(path: &Path, header: Header) -> Result<Self, JournalError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(0o600);
-        let failed = |source: io::Error| JournalError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let file = options.open(path).map_err(|error| match error.kind() {
+        let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => JournalError::Exists {
                 path: path.to_owned(),
             },
-            _ => failed(error),
-        })?;
+            _ => JournalError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        };
+        if path.symlink_metadata().is_ok() {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let table = tempfile::tempfile().map_err(|source| JournalError::Temporary { source })?;
+        let unnamed = tempfile::Builder::new()
+            .prefix(".journal-")
+            .tempfile_in(folder)
+            .map_err(|error| failed(without_path(error)))?;
+        let (file, name) = unnamed.into_parts();
         lock(&file, path)?;
-        let mut journal = Self::over(Some(path.to_owned()), file).map_err(failed)?;
-        let header = Line::Header(Box::new(header));
+        let mut journal = Self::over(Some(path.to_owned()), file, table);
         journal
-            .write_line(&header)
+            .write_line(&Line::Header(Box::new(header)))
             .and_then(|()| journal.sync())
             .map_err(failed)?;
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            // The name must be on disk too.
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(failed)?;
-        }
+        name.persist_noclobber(path)
+            .map_err(|error| failed(error.error))?;
+        // The name must be on disk too.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)?;
         Ok(journal)
     }
 
@@ -135,7 +153,8 @@ impl Journal {
             lock(&file, path)?;
         }
         let mut reader = BufReader::new(Reader::new(&file).map_err(failed)?);
-        let mut journal = Self::over(Some(path.to_owned()), file).map_err(failed)?;
+        let table = tempfile::tempfile().map_err(|source| JournalError::Temporary { source })?;
+        let mut journal = Self::over(Some(path.to_owned()), file, table);
         let mut header = None;
         let mut text = Vec::new();
         for number in 1.. {
@@ -196,15 +215,14 @@ impl Journal {
         Ok((journal, header))
     }
 
-    fn over(path: Option<PathBuf>, file: File) -> io::Result<Self> {
-        let table = tempfile::tempfile()?;
-        Ok(Journal {
+    fn over(path: Option<PathBuf>, file: File, table: File) -> Self {
+        Journal {
             path,
             lines: BufWriter::new(file),
             length: 0,
             table,
             starts: 0,
-        })
+        }
     }
 
     /// The file's name, unless it is a temporary one.
@@ -309,6 +327,15 @@ impl Journal {
             }))
         });
         Ok(records.filter_map(io::Result::transpose))
+    }
+}
+
+/// The system's own words, without the name of a temporary file that nobody knows.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
     }
 }
 

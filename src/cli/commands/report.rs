@@ -95,7 +95,7 @@ pub(super) fn cannot_read(global: &GlobalArgs, error: &JournalError) -> Exit {
                 "repeat the apply with its idempotency key instead: it needs no journal".to_owned(),
             ),
         ),
-        JournalError::Io { .. } => (Exit::NotWritten, None),
+        JournalError::Io { .. } | JournalError::Temporary { .. } => (Exit::NotWritten, None),
     };
     output::fail(
         global.output,
