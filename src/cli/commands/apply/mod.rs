@@ -19,6 +19,7 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::journal::record::{Header, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::manifest::diagnostic::Severity;
+use temporal_manifest::report::files;
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Service, Stopped,
@@ -99,6 +100,12 @@ fn prepare(
             output::data(&super::validate::as_json(&checked, true));
         }
         return Err(Exit::Invalid);
+    }
+    for path in &args.report {
+        files::check(path).map_err(|error| {
+            let message = format!("cannot write the report `{}`: {error}", path.display());
+            output::fail(global.output, Exit::NotWritten, "report", &message, None)
+        })?;
     }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     if let Some(unfinished) = &unfinished {
