@@ -13,6 +13,17 @@ use crate::cli::output;
 /// send a signal to a process and to its group, so that it arrives twice.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
+/// `SIGXFSZ` of Linux, macOS and the BSDs; Tokio has no name for it.
+const SIZE_LIMIT_EXCEEDED: i32 = 25;
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error as on a full disk, which
+/// is told and answered with an orderly end. By default it ends the process in the middle of its
+/// starts, without a word. Needs the context of a runtime.
+pub(super) fn survive_size_limits() {
+    // The handler stays when this is dropped. Without one it is as before.
+    drop(signal(SignalKind::from_raw(SIZE_LIMIT_EXCEEDED)));
+}
+
 /// Cancels `stop` at the first signal or when the timeout passes, and returns which it was.
 pub(super) async fn watch(stop: CancellationToken, timeout: Option<Duration>) -> Stopped {
     let interrupt = signal(SignalKind::interrupt());

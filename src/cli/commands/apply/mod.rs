@@ -45,7 +45,23 @@ const RETRY_FOR: Duration = Duration::from_secs(300);
 const PARALLELISM: usize = 32;
 
 pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
-    prepare(args, global, environment).map_or_else(|exit| exit, Apply::begin)
+    // One thread is faster than several: the work for one start is shorter than a hand-over.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::say(&format!("error: cannot start the runtime: {error}"));
+            return Exit::Internal;
+        }
+    };
+    {
+        let _context = runtime.enter();
+        interrupts::survive_size_limits();
+    }
+    prepare(args, global, environment)
+        .map_or_else(|exit| exit, |apply| runtime.block_on(apply.run()))
 }
 
 /// Everything before the network is used: settings, manifests, journal. `Err` is how it ends.
@@ -207,20 +223,6 @@ struct Apply {
 }
 
 impl Apply {
-    fn begin(self) -> Exit {
-        // One thread is faster than several: the work for one start is shorter than a hand-over.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(self.run()),
-            Err(error) => {
-                output::say(&format!("error: cannot start the runtime: {error}"));
-                Exit::Internal
-            }
-        }
-    }
-
     async fn run(self) -> Exit {
         let stop = CancellationToken::new();
         let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
