@@ -4,10 +4,10 @@ use std::io::{self, BufWriter, Write};
 
 use temporal_manifest::journal::record::StartRecord;
 use temporal_manifest::journal::{Journal, JournalError};
-use temporal_manifest::report::json;
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::Table;
-use temporal_manifest::run::event::{Event, WorkflowEnded};
+use temporal_manifest::report::{json, jsonl};
+use temporal_manifest::run::event::{ApplyFinished, Event, WorkflowEnded};
 
 use crate::cli::args::{GlobalArgs, OutputFormat, ReportArgs};
 use crate::cli::environment::Environment;
@@ -45,7 +45,22 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
     let exit = Exit::of(&summary);
     let written = counted.and_then(|()| match global.output {
         Some(OutputFormat::None) => Ok(()),
-        Some(OutputFormat::Json | OutputFormat::Jsonl) => {
+        Some(OutputFormat::Jsonl) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            jsonl::write(&mut out, &Event::ApplyStarted(started))?;
+            for record in journal.replay()? {
+                for event in events(hide(record?)) {
+                    jsonl::write(&mut out, &event)?;
+                }
+            }
+            let finished = ApplyFinished {
+                at: finished_at,
+                stopped: None,
+            };
+            jsonl::write(&mut out, &Event::ApplyFinished(finished))?;
+            out.flush()
+        }
+        Some(OutputFormat::Json) => {
             let head = json::Head::new(started, summary, finished_at);
             let records = journal.replay()?.map(|record| record.map(hide));
             json::write(BufWriter::new(io::stdout().lock()), &head, records)
