@@ -10,6 +10,7 @@ mod extension;
 mod faults;
 mod hostile;
 mod network;
+mod journal;
 mod policies;
 mod repeats;
 mod schemas;
