@@ -219,6 +219,18 @@ impl Running {
         }
     }
 
+    /// Waits until standard output has this many lines, or the program has ended.
+    pub fn wait_for_lines(&mut self, count: usize) {
+        let lines = |stdout: &[u8]| stdout.iter().filter(|byte| **byte == b'\n').count();
+        while lines(&self.stdout) < count && self.receive() {}
+    }
+
+    /// Whether the program is still at work.
+    pub fn is_running(&mut self) -> bool {
+        let ended = self.child.try_wait();
+        ended.expect("our own child can be waited for").is_none()
+    }
+
     /// Waits until a line of standard output contains all of these, and panics if the program ends
     /// without one.
     pub fn wait_for_line(&mut self, parts: &[&str]) {

@@ -20,6 +20,7 @@ pub mod report;
 pub mod workflows;
 
 use std::future::Future;
+use std::io::Write;
 use std::time::Duration;
 
 /// Pause between two questions to something that cannot notify us, such as a process that is
@@ -69,4 +70,27 @@ pub fn search_path() -> std::ffi::OsString {
 pub fn update_is_wanted() -> bool {
     #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
     std::env::var_os("TEMPORAL_MANIFEST_UPDATE").is_some()
+}
+
+/// Says loudly that a part of a test was left out.
+pub fn say_skipped(reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not a print macro: the test harness would hide it, as the test passes.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}
+
+/// Whether tests that are short by default are to run at their full length.
+pub fn full_length_is_wanted() -> bool {
+    std::env::var("TEMPORAL_MANIFEST_TEST_FULL").is_ok_and(|value| value == "1")
+}
+
+/// Random numbers, with a word on how to get the same ones again.
+pub fn dice() -> fastrand::Rng {
+    const SEED: &str = "TEMPORAL_MANIFEST_TEST_SEED";
+    let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    // Not a print macro: the test harness would hide it until the end, which a hang has not.
+    let _ = writeln!(std::io::stderr(), "{SEED}={seed}");
+    fastrand::Rng::with_seed(seed)
 }
