@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod crash;
 mod diagnostics;
+mod disk;
 mod docs;
 mod engine;
 mod examples;
