@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -65,8 +66,11 @@ class Frontend:
     def __enter__(self) -> "Frontend":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         self.process.stdin.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
         stop(self.process)
 
 
@@ -179,7 +183,7 @@ def pacing(bench: Bench, seconds: float, only: str) -> None:
     print("| limit | ours: used | refused | Python SDK: used | refused |")
     print("|---|---:|---:|---:|---:|")
     for scene in scenes:
-        if only not in scene.name:
+        if not re.search(only, scene.name):
             continue
         cells = []
         for client in (bench.apply, bench.python):
@@ -199,12 +203,15 @@ def share_of_limit(bench: Bench, scene: Scene, client, seconds: float) -> tuple:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
+        # A client that ends without a start would be waited for without end.
+        watch = threading.Thread(target=lambda: (process.wait(), frontend.end()), daemon=True)
+        watch.start()
         try:
             began = frontend.line()
             if scene.rival and began:
                 rival(bench, frontend, scene)
             counts = frontend.line()
-            if process.poll() is not None or not counts:
+            if not counts:
                 log.seek(0)
                 sys.exit(f"error: a client ended early:\n{log.read().decode()[-2000:]}")
         finally:
@@ -319,9 +326,9 @@ def main() -> None:
     parser.add_argument("--frontend", required=True)
     parser.add_argument("--raw", required=True)
     parser.add_argument("--temporal", required=True)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each pacing scene")
+    parser.add_argument("--pairs", type=int, default=5, help="of runs of each client")
+    parser.add_argument("--only", default="", help="pacing scenes that match this pattern")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="temporal-manifest.") as work:
         bench = Bench(given.ours, given.frontend, given.raw, given.temporal, Path(work))
