@@ -55,6 +55,7 @@ impl Exit {
     pub(crate) fn of(summary: &Summary) -> Self {
         let workflows = summary.workflows.unwrap_or_default();
         match &summary.stopped {
+            Some(Stopped::NotWritten { .. }) => Exit::NotWritten,
             Some(Stopped::Interrupt { signal }) => Exit::Interrupted { signal: *signal },
             Some(Stopped::NoConnection { .. } | Stopped::Refusal { .. }) => Exit::NoConnection,
             Some(Stopped::Input { .. }) => Exit::Invalid,
@@ -100,6 +101,15 @@ mod tests {
             (
                 summary(|s| (s.failed, s.workflows) = (1, workflows(1, 1))),
                 4,
+            ),
+            (
+                summary(|s| {
+                    s.unknown = 1;
+                    s.stopped = Some(Stopped::NotWritten {
+                        message: String::new(),
+                    });
+                }),
+                8,
             ),
             (summary(|s| s.workflows = workflows(1, 1)), 9),
             (summary(|s| s.workflows = workflows(0, 1)), 7),

@@ -241,6 +241,9 @@ pub fn reason(stopped: &Stopped) -> String {
                 error_line(error)
             )
         }
+        Stopped::NotWritten { message } => {
+            format!("no further starts were made: cannot write to {message}")
+        }
         Stopped::Input { message } => format!("no further starts were made: {message}"),
     }
 }

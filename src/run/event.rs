@@ -354,4 +354,9 @@ pub enum Stopped {
         /// What happened.
         message: String,
     },
+    /// A journal, or the output that another program reads, could not be written.
+    NotWritten {
+        /// Which one, and what the system says.
+        message: String,
+    },
 }

@@ -41,6 +41,8 @@ fn expect_stopped(finished: Finished, fake: &FakeFrontend, name: &str) -> Finish
     let finished = finished.expect_code(8);
     assert!(finished.stderr.contains("error: cannot write to "));
     assert!(finished.stderr.contains(name), "{}", finished.stderr);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(!said.contains("interrupt"), "nobody did: {said}");
     let made = fake.start_count();
     assert!((1..STARTS).contains(&made), "{made}");
     assert_eq!(fake.in_flight(), 0);

@@ -103,18 +103,18 @@ fn the_servers_certificate_is_checked_against_the_given_authority() {
         .run()
         .expect_code(5);
     assert!(
-        refused.stdout.contains("certificate") && refused.stdout.contains("UnknownIssuer"),
+        refused.stderr.contains("certificate") && refused.stderr.contains("UnknownIssuer"),
         "{}",
-        refused.stdout
+        refused.stderr
     );
     // Without TLS at all, the help names the flag.
     let refused = certificates.apply(&address, &[]).run().expect_code(5);
-    assert!(refused.stdout.contains("--tls"), "{}", refused.stdout);
+    assert!(refused.stderr.contains("--tls"), "{}", refused.stderr);
     let refused = certificates
         .apply(&address, &["--tls-ca-path", "ca.pem", "--tls=false"])
         .run()
         .expect_code(5);
-    assert!(refused.stdout.contains("--tls"), "{}", refused.stdout);
+    assert!(refused.stderr.contains("--tls"), "{}", refused.stderr);
     assert_eq!(fake.start_count(), 3);
 }
 
@@ -126,9 +126,9 @@ fn the_server_must_have_the_name_that_is_asked_for() {
     let ca = ["--tls-ca-path", "ca.pem"];
     let refused = certificates.apply(&address, &ca).run().expect_code(5);
     assert!(
-        refused.stdout.contains("not valid for name"),
+        refused.stderr.contains("not valid for name"),
         "{}",
-        refused.stdout
+        refused.stderr
     );
     certificates
         .apply(&address, &ca)

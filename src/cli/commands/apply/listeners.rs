@@ -1,6 +1,7 @@
 //! Everyone who hears the events of an apply, in the order they hear them: journal, summary,
 //! machine output, people.
 
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::{self, Table};
 use temporal_manifest::report::{files, json, jsonl, log};
-use temporal_manifest::run::event::{ApplyStarted, Event};
+use temporal_manifest::run::event::{ApplyStarted, Event, Stopped};
 
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
@@ -48,6 +49,19 @@ pub(super) struct Listeners {
 struct Failure {
     to: String,
     error: io::Error,
+}
+
+impl Failure {
+    /// Whether it is a closed pipe, which is an interrupt and no reason to complain.
+    fn reader_is_gone(&self) -> bool {
+        self.error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.to, self.error)
+    }
 }
 
 impl Listeners {
@@ -135,6 +149,14 @@ impl Listeners {
             Event::ApplyFinished(finished) => self.finished_at = finished.at,
             _ => {}
         }
+        if let (Event::ApplyFinished(finished), Some(failure)) = (&mut event, &self.failure)
+            && !failure.reader_is_gone()
+        {
+            // Nobody interrupted it; this is why the starts were stopped.
+            finished.stopped = Some(Stopped::NotWritten {
+                message: failure.to_string(),
+            });
+        }
         log::log(&event);
         if let Some(journal) = &mut self.journal {
             let written = journal.write(&event);
@@ -193,12 +215,9 @@ impl Listeners {
         let reports = self.write_reports();
         let shown = self.show();
         let exit = Exit::of(&self.summary);
-        let failure = self
-            .failure
-            .take()
-            .filter(|it| it.error.kind() != io::ErrorKind::BrokenPipe);
-        if let Some(Failure { to, error }) = failure {
-            output::say(&format!("error: cannot write to {to}: {error}"));
+        let failure = self.failure.take().filter(|it| !it.reader_is_gone());
+        if let Some(failure) = failure {
+            output::say(&format!("error: cannot write to {failure}"));
             output::say("  help: starts may have been made; repeat with the same idempotency key");
             return Exit::NotWritten;
         }
@@ -223,10 +242,9 @@ impl Listeners {
             }
             (None, _) => Ok(()),
         };
-        // A reader that has gone is no reason to complain.
-        let is_gone = |it: &Failure| it.error.kind() == io::ErrorKind::BrokenPipe;
+        // A failure is told at the end, and a reader that has gone is none.
         if let Some(stopped) = &self.summary.stopped
-            && !self.failure.as_ref().is_some_and(is_gone)
+            && self.failure.is_none()
         {
             output::say(&format!("error: {}", text::reason(stopped)));
         }
