@@ -216,6 +216,7 @@ def share_of_limit(bench: Bench, scene: Scene, client, seconds: float) -> tuple:
                 sys.exit(f"error: a client ended early:\n{log.read().decode()[-2000:]}")
         finally:
             stop(process)
+    print(f"{scene.name}: {counts.strip()}", file=sys.stderr)
     counts = json.loads(counts)
     rivals = counts["rivalAccepted"] + counts["rivalRefused"]
     calls = counts["accepted"] + counts["refused"]

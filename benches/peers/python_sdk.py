@@ -6,6 +6,7 @@ them; compression is the SDK's default, and costs it more.
 """
 
 import asyncio
+import os
 import sys
 
 from temporalio.client import Client
@@ -40,3 +41,6 @@ async def main(address: str, parallelism: int, starts: int) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    sys.stderr.flush()
+    # The SDK's threads have been seen to crash while the interpreter shuts down.
+    os._exit(0)
