@@ -28,6 +28,7 @@ use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
@@ -131,9 +132,12 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             let _ = end.send(());
         }
     });
+    // The service reads compressed calls, and the SDKs and the CLI compress theirs.
+    let service =
+        WorkflowServiceServer::new(Service(frontend)).accept_compressed(CompressionEncoding::Gzip);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(u32::MAX)
-        .add_service(WorkflowServiceServer::new(Service(frontend)))
+        .add_service(service)
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     tokio::select! {
         result = server => Ok(result?),

@@ -1,20 +1,18 @@
 """Starts Workflows as a script with the Python SDK does: a client, a semaphore, a loop.
 
 What the service refuses is tried again by the SDK, as it does by itself; what it gives up on is
-counted, and the loop goes on. Requests are not compressed, because the null frontend cannot read
-them; compression is the SDK's default, and costs it more.
-"""
+counted, and the loop goes on."""
 
 import asyncio
 import os
 import sys
 
 from temporalio.client import Client
-from temporalio.service import GrpcCompression, RPCError
+from temporalio.service import RPCError
 
 
 async def main(address: str, parallelism: int, starts: int) -> None:
-    client = await Client.connect(address, grpc_compression=GrpcCompression.NONE)
+    client = await Client.connect(address)
     slots = asyncio.Semaphore(parallelism)
     failed = 0
 
