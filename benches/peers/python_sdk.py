@@ -1,7 +1,8 @@
 """Starts Workflows as a script with the Python SDK does: a client, a semaphore, a loop.
 
 What the service refuses is tried again by the SDK, as it does by itself; what it gives up on is
-counted, and the loop goes on."""
+counted, and the loop goes on.
+"""
 
 import asyncio
 import os
