@@ -87,7 +87,7 @@ struct Step {
 enum Trouble {
     /// A call failed.
     Failed(StartError),
-    /// The apply was stopped before a call was made.
+    /// The apply was stopped before the first call was made.
     Withheld,
 }
 
@@ -122,7 +122,6 @@ impl<'a, S: Starter> Attempt<'a, S> {
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
         let (mut attempts, mut throttled) = (0, 0);
-        let mut last_error: Option<StartError> = None;
         let error = loop {
             let error = match self.once(attempts + 1).await {
                 Ok(step) => {
@@ -134,17 +133,14 @@ impl<'a, S: Starter> Attempt<'a, S> {
                     };
                 }
                 Err(Trouble::Failed(error)) => error,
-                Err(Trouble::Withheld) => match last_error {
-                    Some(error) => break error,
-                    None => {
-                        let finished = skipped(self.context, self.start);
-                        return Settled {
-                            finished,
-                            error: None,
-                            began,
-                        };
-                    }
-                },
+                Err(Trouble::Withheld) => {
+                    let finished = skipped(self.context, self.start);
+                    return Settled {
+                        finished,
+                        error: None,
+                        began,
+                    };
+                }
             };
             attempts += 1;
             if error.class == Class::Throttled {
@@ -164,7 +160,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
             }))
             .await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => last_error = Some(error),
+                () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => break error,
             }
         };
@@ -291,7 +287,10 @@ impl<'a, S: Starter> Attempt<'a, S> {
     ) -> Result<T, Trouble> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Err(Trouble::Withheld),
+            // What follows a call belongs to it: it settles what the call has begun, at once.
+            () = self.stop.cancelled() => if self.called.get().is_none() {
+                return Err(Trouble::Withheld);
+            },
             () = self.pace.permit() => {}
         }
         self.called.get_or_init(Instant::now);

@@ -142,6 +142,7 @@ impl Starter for Service {
         _: &str,
         request_id: Uuid,
     ) -> Result<Found, StartError> {
+        tokio::time::sleep(self.latency).await;
         let runs = self.runs.lock().expect("no test panics here");
         let ours = runs
             .get(workflow_id)
@@ -150,6 +151,7 @@ impl Starter for Service {
     }
 
     async fn origin(&self, _: &str, _: &str) -> Result<Origin, StartError> {
+        tokio::time::sleep(self.latency).await;
         Ok(Origin {
             identity: "scripted".to_owned(),
             started_at: Timestamp::UNIX_EPOCH,
@@ -205,6 +207,7 @@ struct Drive {
     latency_ms: u64,
     stop_after_ms: Option<u64>,
     terminate_existing: bool,
+    key_given: bool,
     starts_per_second: Option<f64>,
 }
 
@@ -230,7 +233,11 @@ fn drive(drive: &Drive) -> Driven {
             Duration::from_millis(drive.latency_ms),
         );
         let context = Context {
-            key: IdempotencyKey::random(),
+            key: if drive.key_given {
+                IdempotencyKey::given("key")
+            } else {
+                IdempotencyKey::random()
+            },
             namespace: "default".to_owned(),
             invocation_id: "scripted".to_owned(),
             started_at: Timestamp::UNIX_EPOCH,
@@ -303,15 +310,25 @@ fn any_drive() -> impl Strategy<Value = Drive> {
         0u64..50,
         prop::option::of(0u64..2_000),
         any::<bool>(),
+        any::<bool>(),
     )
         .prop_map(
-            |(starts, parallelism, script, latency_ms, stop_after_ms, terminate_existing)| Drive {
+            |(
                 starts,
                 parallelism,
                 script,
                 latency_ms,
                 stop_after_ms,
                 terminate_existing,
+                key_given,
+            )| Drive {
+                starts,
+                parallelism,
+                script,
+                latency_ms,
+                stop_after_ms,
+                terminate_existing,
+                key_given,
                 starts_per_second: None,
             },
         )
@@ -357,6 +374,7 @@ fn plan(starts: u64, parallelism: usize, script: Vec<Reply>) -> Drive {
         latency_ms: 10,
         stop_after_ms: None,
         terminate_existing: false,
+        key_given: false,
         starts_per_second: None,
     }
 }
@@ -452,4 +470,16 @@ fn waiting_for_the_first_turn_costs_a_start_none_of_its_time() {
     });
     assert!(driven.took > RETRY_FOR);
     assert_eq!(outcomes(&driven, Outcome::Started), 8);
+}
+
+#[test]
+fn an_interrupt_between_the_calls_of_an_attempt_hides_no_run() {
+    // The probe takes 10 ms and begins the run; the look at its first event takes until 20 ms.
+    let driven = drive(&Drive {
+        key_given: true,
+        stop_after_ms: Some(15),
+        ..plan(10, 4, Vec::new())
+    });
+    assert_eq!(outcomes(&driven, Outcome::Started), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 6);
 }
