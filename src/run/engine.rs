@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Limits;
 use super::attempt::{Attempt, Context, Settled, abandoned, skipped};
 use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
 use super::pace::Pace;
 use super::starter::{Class, StartError, Starter};
 use super::wait::Waiting;
+use super::{Limits, sleep_until};
 use crate::expand::start::Start;
 
 /// Longest time that starts in flight are given to settle after a stop.
@@ -183,13 +183,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .expect("nothing panics while it holds this lock")
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A listener that is gone has stopped the apply by itself.

@@ -9,6 +9,7 @@ pub mod wait;
 
 use futures::future::OptionFuture;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use attempt::Context;
@@ -59,4 +60,12 @@ pub async fn run<S: Starter>(
     };
     let (stopped, _) = futures::join!(starting, OptionFuture::from(waiting));
     stopped
+}
+
+/// Sleeps until a deadline; without one, for ever.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Outcome, StartFinished, WorkflowEnd, WorkflowEnded, WorkflowStatus};
+use super::sleep_until;
 use super::starter::{Class, Close, Closed, Failure, Patience, StartError, Starter};
 
 /// Most long polls at a time. The service's own limit for a namespace is 1200 by default, and
@@ -304,11 +305,4 @@ async fn tell(events: &mpsc::Sender<Event>, waiting: Waiting, workflow: Workflow
     });
     // A listener that is gone has stopped the apply by itself.
     let _ = events.send(event).await;
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
