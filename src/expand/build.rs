@@ -49,7 +49,7 @@ const MAX_SEARCH_ATTRIBUTE_BYTES: usize = 2 * 1024;
 /// Everything that is wrong with the values that become payloads.
 pub(super) fn start(
     fields: &Fields<'_>,
-    rules: &FileRules,
+    rules: &FileRules<'_>,
     index: u64,
     source: SourceLine,
 ) -> Result<Start, Vec<Finding>> {
@@ -179,7 +179,7 @@ fn link(fields: LinkFields) -> Option<Link> {
 
 fn encode_list(
     list: Option<&Node>,
-    rules: &FileRules,
+    rules: &FileRules<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Payload> {
     let items = list.map_or(&[][..], Node::items).iter().enumerate();
@@ -197,7 +197,7 @@ fn encode_list(
 fn encode_map(
     field: &str,
     fields: &Fields<'_>,
-    rules: &FileRules,
+    rules: &FileRules<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<(String, Payload)> {
     let entries = fields.get(field).map_or(&[][..], Node::entries).iter();

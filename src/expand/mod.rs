@@ -74,7 +74,7 @@ impl Expansion {
                     digest.update(start.workflow_id.as_bytes());
                     digest.update(start.content_digest());
                 }
-                preflight.repeatable += u64::from(may_repeat(item.manifest, item.entry, start));
+                preflight.repeatable += u64::from(may_repeat(item.entry, start));
             }
             match &item.start {
                 Ok(start) if start.workflow_id.is_empty() => {}
@@ -173,8 +173,9 @@ impl Expansion {
 
 /// Whether applying a start again under another key may begin another Workflow. A generated
 /// Workflow ID depends on the key, so it is another one each time.
-fn may_repeat(manifest: &Manifest, entry: &Node, start: &Start) -> bool {
-    let generated = manifest.fields(entry).get("workflowId").is_none();
+fn may_repeat(entry: &Node, start: &Start) -> bool {
+    // A Workflow ID is a single start's own and never a default.
+    let generated = entry.get("workflowId").is_none_or(Node::is_null);
     generated || start.id_reuse_policy != Some(start::IdReusePolicy::RejectDuplicate)
 }
 
@@ -257,7 +258,7 @@ impl<'e> Items<'e> {
         let file = self.file.get_or_insert_with(|| source.name().into());
         let line = source.line(entry.span.start);
         let rules = FileRules {
-            folder: source.folder().to_owned(),
+            folder: source.folder(),
             allow_outside: self.expansion.options.allow_outside,
         };
         let fields = manifest.fields(entry);
@@ -265,10 +266,7 @@ impl<'e> Items<'e> {
         let mut start = build::start(&fields, &rules, index, line).map_err(|findings| {
             let located = findings.into_iter().map(|finding| {
                 let span = fields.locate(&finding.path, finding.target);
-                let mut diagnostic =
-                    Diagnostic::new(finding.code, finding.message).at(source, span);
-                diagnostic.help = finding.help;
-                diagnostic
+                finding.at(source, span)
             });
             located.collect::<Vec<_>>()
         })?;

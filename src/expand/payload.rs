@@ -60,9 +60,9 @@ impl Payload {
 
 /// Where `$payload` files may be read.
 #[derive(Clone, Debug)]
-pub struct FileRules {
+pub struct FileRules<'f> {
     /// Folder that relative paths start from.
-    pub folder: PathBuf,
+    pub folder: &'f Path,
     /// Whether files outside of the folder may be read.
     pub allow_outside: bool,
 }
@@ -71,7 +71,7 @@ pub struct FileRules {
 ///
 /// # Errors
 /// Everything that is wrong with the value.
-pub fn encode(node: &Node, rules: &FileRules) -> Result<Payload, Vec<Finding>> {
+pub fn encode(node: &Node, rules: &FileRules<'_>) -> Result<Payload, Vec<Finding>> {
     match &node.value {
         Value::Null => return Ok(Payload::new("binary/null", Vec::new())),
         Value::Binary(bytes) => return Ok(Payload::new("binary/plain", bytes.to_vec())),
@@ -171,7 +171,7 @@ fn unescape(node: &Node) -> Node {
 /// Encodes `$payload: {encoding, data | base64 | file, metadata}`.
 fn encode_given(
     given: &Node,
-    rules: &FileRules,
+    rules: &FileRules<'_>,
     path: &mut Vec<Step>,
 ) -> Result<Payload, Vec<Finding>> {
     const FORM: &str =
@@ -317,7 +317,7 @@ fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
     }
 }
 
-fn read_file(file: &str, rules: &FileRules) -> Result<Vec<u8>, String> {
+fn read_file(file: &str, rules: &FileRules<'_>) -> Result<Vec<u8>, String> {
     let path = match rules.folder.to_str() {
         Some(".") => PathBuf::from(file),
         _ => rules.folder.join(file),

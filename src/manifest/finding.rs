@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::diagnostic::{Code, Diagnostic};
 use super::locate::{Step, Target, locate};
 use super::node::Node;
-use super::source::Source;
+use super::source::{Source, Span};
 
 /// One thing that is wrong, at a path below some value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,11 @@ impl Finding {
     /// Gives the finding its place below `root`.
     pub fn locate(self, source: &Arc<Source>, root: &Node) -> Diagnostic {
         let span = locate(root, &self.path, self.target);
+        self.at(source, span)
+    }
+
+    /// Gives the finding a place that is known.
+    pub fn at(self, source: &Arc<Source>, span: Span) -> Diagnostic {
         let mut diagnostic = Diagnostic::new(self.code, self.message).at(source, span);
         diagnostic.help = self.help;
         diagnostic

@@ -180,10 +180,7 @@ fn check_meaning(manifest: &Manifest, unsound: &Unsound, diagnostics: &mut Vec<D
         };
         for finding in check::check(&start) {
             let span = fields.locate(&finding.path, finding.target);
-            let mut diagnostic =
-                Diagnostic::new(finding.code, finding.message).at(&manifest.source, span);
-            diagnostic.help = finding.help;
-            diagnostics.push(diagnostic);
+            diagnostics.push(finding.at(&manifest.source, span));
         }
     }
 }

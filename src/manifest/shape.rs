@@ -6,7 +6,7 @@ use jsonschema::{JsonType, ValidationError};
 use serde_json::Value as JsonValue;
 
 use super::diagnostic::{Code, nearest};
-use super::document::{ApiVersion, Kind};
+use super::document::Kind;
 use super::duration;
 use super::finding::Finding;
 use super::instance::TreeNode;
@@ -161,7 +161,6 @@ fn foreign(document: &Node) -> Option<Finding> {
         .get("kind")
         .and_then(Node::as_str)
         .unwrap_or_default();
-    let ApiVersion::V1 = ApiVersion::V1;
     if version != "temporal-manifest/v1" {
         return Some(
             Finding::new(

@@ -244,21 +244,25 @@ fn read_file(path: &Path) -> Result<Named, Diagnostic> {
     }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let text = read_text(&name, file)?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let folder = folder_of(path).to_owned();
     Ok((name, folder, text))
+}
+
+/// The folder that a file is in, as a path that can be opened.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// A file beside a missing one with nearly its name.
 fn near_file(path: &Path) -> Option<PathBuf> {
     let wanted = path.file_name()?.to_string_lossy().into_owned();
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let names = std::fs::read_dir(folder).ok()?.flatten().take(10_000);
+    let names = std::fs::read_dir(folder_of(path))
+        .ok()?
+        .flatten()
+        .take(10_000);
     let candidates: Vec<String> = names
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();

@@ -78,7 +78,7 @@ pub async fn run<S: Starter>(
             next = work.recv(), if has_slot => match next {
                 None => exhausted = true,
                 Some(Work::Earlier(finished)) => in_flight.push(Either::Left(async move {
-                    wait_for(waits, &finished).await;
+                    wait_for(waits, Waiting::for_start(&finished)).await;
                     None
                 })),
                 Some(Work::Start(start)) => {
@@ -89,9 +89,10 @@ pub async fn run<S: Starter>(
                         let report = async |event| emit(events, event).await;
                         let Settled { finished, error, began } = attempt.settle(report).await;
                         let failed = finished.outcome != Outcome::Unknown && finished.error.is_some();
-                        emit(events, Event::StartFinished(finished.clone())).await;
+                        let waiting = waits.and_then(|_| Waiting::for_start(&finished));
+                        emit(events, Event::StartFinished(finished)).await;
                         lock(unsettled).remove(&start.index);
-                        wait_for(waits, &finished).await;
+                        wait_for(waits, waiting).await;
                         Some(Heard { error, began, failed })
                     }));
                 }
@@ -172,8 +173,8 @@ impl Judge {
     }
 }
 
-async fn wait_for(waits: Option<&mpsc::Sender<Waiting>>, finished: &StartFinished) {
-    if let (Some(waits), Some(waiting)) = (waits, Waiting::for_start(finished)) {
+async fn wait_for(waits: Option<&mpsc::Sender<Waiting>>, waiting: Option<Waiting>) {
+    if let (Some(waits), Some(waiting)) = (waits, waiting) {
         // A waiter that is gone has nothing to wait for.
         let _ = waits.send(waiting).await;
     }
