@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
 
 const STYLES: Styles = Styles::styled()
@@ -45,7 +46,8 @@ pub(crate) enum Command {
     /// Start the Workflows and report what happened
     #[command(override_usage = "temporal-manifest apply [OPTIONS] <PATH>...")]
     Apply(Box<ApplyArgs>),
-    /// Render the report of a journal again
+    /// Render the report of journals again
+    #[command(override_usage = "temporal-manifest report [OPTIONS] <JOURNAL>...")]
     Report(ReportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
@@ -113,9 +115,39 @@ pub(crate) struct PathArgs {
     /// The same as PATH
     #[arg(short, long, value_name = "PATH")]
     pub(crate) file: Vec<PathBuf>,
-    /// Let `$payload` files lie outside of the manifest's folder
+    /// Set a variable that manifests declare under `vars`, in the declared type; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub(crate) var: Vec<(String, String)>,
+    /// Set variables from a YAML or JSON file with a map; repeatable, and --var goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) var_file: Vec<PathBuf>,
+    /// Let expressions read an environment variable as `env.NAME`; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_env: Vec<String>,
+    /// Let files that manifests name lie outside of the manifest's folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+}
+
+/// Which of their starts.
+#[derive(Debug, Default, Args)]
+pub(crate) struct SelectionArgs {
+    /// Only starts whose name or Workflow ID matches, such as 'bill-*'; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) select: Vec<String>,
+    /// Only this part of N, by a hash of the Workflow ID; auto/N takes I from
+    /// JOB_COMPLETION_INDEX, which counts from 0
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub(crate) shard: Option<ShardChoice>,
+}
+
+/// A shard, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShardChoice {
+    /// This one.
+    Given(Shard),
+    /// The one that an Indexed Job's pod is to make, of so many.
+    Auto(u32),
 }
 
 impl PathArgs {
@@ -134,6 +166,8 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct RenderArgs {
     #[command(flatten)]
     pub(crate) paths: PathArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
     /// Key that generated Workflow IDs depend on; without it they are left out
     /// [env: TEMPORAL_MANIFEST_IDEMPOTENCY_KEY]
     #[arg(long, value_name = "KEY")]
@@ -144,6 +178,8 @@ pub(crate) struct RenderArgs {
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) paths: PathArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
     /// Most starts in flight [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) parallelism: Option<u16>,
@@ -239,9 +275,12 @@ pub(crate) struct ConnectionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The journal of an apply
-    #[arg(value_name = "JOURNAL")]
-    pub(crate) journal: PathBuf,
+    /// Journals of applies
+    #[arg(value_name = "JOURNAL", required = true)]
+    pub(crate) journals: Vec<PathBuf>,
+    /// Make one report of the journals of all shards
+    #[arg(long)]
+    pub(crate) merge: bool,
     /// Leave results out of all output
     #[arg(long)]
     pub(crate) hide_results: bool,
@@ -339,6 +378,24 @@ fn parse_max_failures(text: &str) -> Result<MaxFailures, String> {
         },
         None => text.parse().map(MaxFailures::Count).map_err(|_| wrong()),
     }
+}
+
+fn parse_shard(text: &str) -> Result<ShardChoice, String> {
+    if let Some(of) = text.strip_prefix("auto/") {
+        let of = of.parse().ok().filter(|of| *of > 0);
+        return of
+            .map(ShardChoice::Auto)
+            .ok_or_else(|| "write auto/N".to_owned());
+    }
+    text.parse()
+        .map(ShardChoice::Given)
+        .map_err(|error: ShardError| {
+            if text.starts_with("0/") {
+                "shards count from 1; in a Kubernetes Indexed Job write auto/N".to_owned()
+            } else {
+                error.to_string()
+            }
+        })
 }
 
 fn parse_report(text: &str) -> Result<PathBuf, String> {

@@ -51,6 +51,26 @@ impl Exit {
         }
     }
 
+    /// Of two codes the one that a caller must know first.
+    pub(crate) fn first(self, other: Exit) -> Exit {
+        let rank = |exit: Exit| match exit {
+            Exit::NotWritten => 0,
+            Exit::Interrupted { .. } => 1,
+            Exit::NoConnection => 2,
+            Exit::Unknown => 3,
+            Exit::Failed => 4,
+            Exit::StillRunning => 5,
+            Exit::NotCompleted => 6,
+            Exit::Internal | Exit::Usage | Exit::Invalid => 7,
+            Exit::Success => 8,
+        };
+        if rank(other) < rank(self) {
+            other
+        } else {
+            self
+        }
+    }
+
     /// What an apply comes to. When several codes apply, the one that a caller must know first.
     pub(crate) fn of(summary: &Summary) -> Self {
         let workflows = summary.workflows.unwrap_or_default();

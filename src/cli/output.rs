@@ -69,9 +69,11 @@ pub(crate) fn style(global: &GlobalArgs, environment: &Environment) -> Style {
     }
 }
 
-/// Shows diagnostics in the form that was asked for, and whether one of them is an error.
+/// Shows diagnostics in the form that was asked for, and whether one of them is an error. `hidden`
+/// more were counted and not kept.
 pub(crate) fn diagnostics(
     diagnostics: &mut [Diagnostic],
+    hidden: u64,
     global: &GlobalArgs,
     environment: &Environment,
 ) -> bool {
@@ -84,7 +86,7 @@ pub(crate) fn diagnostics(
             }
         }
         Some(OutputFormat::Text) | None => {
-            let drawn = drawing::render(diagnostics, style(global, environment));
+            let drawn = drawing::render(diagnostics, hidden, style(global, environment));
             let _ = io::stderr().lock().write_all(drawn.as_bytes());
         }
     }

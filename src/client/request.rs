@@ -1,5 +1,6 @@
 //! A [`Start`] as a start request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -31,12 +32,13 @@ pub(super) fn start_request(
     request_id: Uuid,
     policies: Policies,
 ) -> StartWorkflowExecutionRequest {
+    let settings = &*start.settings;
     let (reuse, conflict) = match policies {
         Policies::AsAsked => (
-            start
+            settings
                 .id_reuse_policy
                 .map_or(WorkflowIdReusePolicy::Unspecified, reuse_policy),
-            start
+            settings
                 .id_conflict_policy
                 .map_or(WorkflowIdConflictPolicy::Unspecified, conflict_policy),
         ),
@@ -46,34 +48,36 @@ pub(super) fn start_request(
         ),
     };
     // Only a start that may use an existing Workflow can attach anything to it.
-    let on_conflict = start.on_conflict.filter(|_| policies == Policies::AsAsked);
+    let on_conflict = settings
+        .on_conflict
+        .filter(|_| policies == Policies::AsAsked);
     StartWorkflowExecutionRequest {
         namespace: namespace.to_owned(),
         workflow_id: start.workflow_id.clone(),
         workflow_type: Some(common::WorkflowType {
-            name: start.workflow_type.clone(),
+            name: start.workflow_type.to_string(),
         }),
         task_queue: Some(TaskQueue {
-            name: start.task_queue.clone(),
+            name: start.task_queue.to_string(),
             kind: TaskQueueKind::Normal.into(),
             normal_name: String::new(),
         }),
         input: payload::list_to_wire(&start.args),
-        workflow_execution_timeout: start.execution_timeout.map(duration),
-        workflow_run_timeout: start.run_timeout.map(duration),
-        workflow_task_timeout: start.task_timeout.map(duration),
+        workflow_execution_timeout: settings.execution_timeout.map(duration),
+        workflow_run_timeout: settings.run_timeout.map(duration),
+        workflow_task_timeout: settings.task_timeout.map(duration),
         identity: identity.to_owned(),
         request_id: request_id.to_string(),
         workflow_id_reuse_policy: reuse.into(),
         workflow_id_conflict_policy: conflict.into(),
-        retry_policy: start.retry_policy.as_ref().map(retry_policy),
-        cron_schedule: start.cron_schedule.clone().unwrap_or_default(),
+        retry_policy: settings.retry_policy.as_ref().map(retry_policy),
+        cron_schedule: settings.cron_schedule.clone().unwrap_or_default(),
         memo: named(&start.memo).map(|fields| common::Memo { fields }),
         search_attributes: named(&start.search_attributes)
             .map(|indexed_fields| common::SearchAttributes { indexed_fields }),
         header: named(&start.headers).map(|fields| common::Header { fields }),
-        workflow_start_delay: start.start_delay.map(duration),
-        completion_callbacks: start
+        workflow_start_delay: settings.start_delay.map(duration),
+        completion_callbacks: settings
             .completion_callbacks
             .iter()
             .map(|callback| common::Callback {
@@ -84,14 +88,17 @@ pub(super) fn start_request(
             })
             .collect(),
         user_metadata: user_metadata(start),
-        links: start.links.iter().map(link).collect(),
-        versioning_override: start.versioning_override.as_ref().map(versioning_override),
+        links: settings.links.iter().map(link).collect(),
+        versioning_override: settings
+            .versioning_override
+            .as_ref()
+            .map(versioning_override),
         on_conflict_options: on_conflict.map(|options| OnConflictOptions {
             attach_request_id: options.attach_request_id,
             attach_completion_callbacks: options.attach_completion_callbacks,
             attach_links: options.attach_links,
         }),
-        priority: start.priority.as_ref().map(priority),
+        priority: settings.priority.as_ref().map(priority),
     }
 }
 
@@ -130,20 +137,20 @@ fn retry_policy(policy: &RetryPolicy) -> common::RetryPolicy {
     }
 }
 
-fn named<M: FromIterator<(String, common::Payload)>>(values: &[(String, Payload)]) -> Option<M> {
+fn named<M: FromIterator<(String, common::Payload)>>(values: &[(Arc<str>, Payload)]) -> Option<M> {
     if values.is_empty() {
         return None;
     }
     Some(
         values
             .iter()
-            .map(|(name, value)| (name.clone(), payload::to_wire(value)))
+            .map(|(name, value)| (name.to_string(), payload::to_wire(value)))
             .collect(),
     )
 }
 
 fn user_metadata(start: &Start) -> Option<UserMetadata> {
-    let text = |text: &Option<String>| {
+    let text = |text: &Option<Arc<str>>| {
         text.as_deref()
             .map(|text| payload::to_wire(&Payload::json_string(text)))
     };

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::payload::{self, FileRules, MAX_REQUEST_BYTES, Payload};
+use super::folder::Folder;
+use super::payload::{self, MAX_REQUEST_BYTES, Payload};
+use super::payload_template::{Named, below};
 use super::start::{
-    CompletionCallback, Link, OnConflict, Priority, RetryPolicy, SourceLine, Start,
+    CompletionCallback, Link, OnConflict, Priority, RetryPolicy, Settings, SourceLine, Start,
     VersioningOverride,
 };
 use crate::manifest::diagnostic::Code;
@@ -43,40 +45,35 @@ const SYSTEM_SEARCH_ATTRIBUTES: [&str; 16] = [
 const MAX_SEARCH_ATTRIBUTES: usize = 100;
 const MAX_SEARCH_ATTRIBUTE_BYTES: usize = 2 * 1024;
 
-/// Makes the start; `workflow_id` stays empty if the manifest gives none.
+/// Makes the start of an entry without expressions; `workflow_id` stays empty if the manifest
+/// gives none.
 ///
 /// # Errors
 /// Everything that is wrong with the values that become payloads.
 pub(super) fn start(
     fields: &Fields<'_>,
-    rules: &FileRules<'_>,
+    folder: Folder<'_>,
     index: u64,
     source: SourceLine,
 ) -> Result<Start, Vec<Finding>> {
-    let read = fields.read().map_err(|mismatch| {
-        vec![Finding::new(
-            Code::WrongType,
-            Vec::new(),
-            mismatch.to_string(),
-        )]
-    })?;
+    let read = read(fields)?;
     let mut findings = Vec::new();
-    let args = encode_list(fields.get("args"), rules, &mut findings);
-    let memo = encode_map("memo", fields, rules, &mut findings);
-    let headers = encode_map("headers", fields, rules, &mut findings);
-    let search_attributes = encode_search_attributes(fields, &mut findings);
-    let start = assemble(read, index, source, args, memo, headers, search_attributes);
-    let size = request_size(&start);
-    if size > MAX_REQUEST_BYTES {
-        findings.push(
-            Finding::new(
-                Code::StartTooLarge,
-                vec!["args".into()],
-                format!("this start has {size} bytes, and the service takes at most {MAX_REQUEST_BYTES} in one request"),
-            )
-            .with_help("store the data elsewhere and pass a reference to it"),
-        );
-    }
+    let start = Start {
+        index,
+        source,
+        args: encode_list(fields.get("args"), folder, &mut findings),
+        memo: encode_map("memo", fields, folder, &mut findings),
+        headers: encode_map("headers", fields, folder, &mut findings),
+        search_attributes: encode_search_attributes(fields.get(SEARCH_ATTRIBUTES), &mut findings),
+        name: read.name.clone(),
+        workflow_id: read.workflow_id.clone().unwrap_or_default(),
+        workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
+        task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
+        static_summary: read.static_summary.as_deref().map(Arc::from),
+        static_details: read.static_details.as_deref().map(Arc::from),
+        settings: Arc::new(settings(read)),
+    };
+    findings.extend(too_large(&start));
     if findings.is_empty() {
         Ok(start)
     } else {
@@ -84,23 +81,36 @@ pub(super) fn start(
     }
 }
 
-fn assemble(
-    read: StartFields,
-    index: u64,
-    source: SourceLine,
-    args: Vec<Payload>,
-    memo: Vec<(String, Payload)>,
-    headers: Vec<(String, Payload)>,
-    search_attributes: Vec<(String, Payload)>,
-) -> Start {
-    Start {
-        index,
-        source,
-        name: read.name,
-        workflow_id: read.workflow_id.unwrap_or_default(),
-        workflow_type: read.workflow_type.unwrap_or_default(),
-        task_queue: read.task_queue.unwrap_or_default(),
-        args,
+/// A start's fields as document types.
+///
+/// # Errors
+/// A shape that the JSON Schema refuses.
+pub(super) fn read(fields: &Fields<'_>) -> Result<StartFields, Vec<Finding>> {
+    fields.read().map_err(|mismatch| {
+        vec![Finding::new(
+            Code::WrongType,
+            Vec::new(),
+            mismatch.to_string(),
+        )]
+    })
+}
+
+/// The finding that a start is larger than the service takes.
+pub(super) fn too_large(start: &Start) -> Option<Finding> {
+    let size = request_size(start);
+    (size > MAX_REQUEST_BYTES).then(|| {
+        Finding::new(
+            Code::StartTooLarge,
+            vec!["args".into()],
+            format!("this start has {size} bytes, and the service takes at most {MAX_REQUEST_BYTES} in one request"),
+        )
+        .with_help("store the data elsewhere and pass a reference to it")
+    })
+}
+
+/// What a start carries beside names and payloads.
+pub(super) fn settings(read: StartFields) -> Settings {
+    Settings {
         id_reuse_policy: read.id_reuse_policy,
         id_conflict_policy: read.id_conflict_policy,
         execution_timeout: read_duration(read.execution_timeout),
@@ -109,16 +119,11 @@ fn assemble(
         start_delay: read_duration(read.start_delay),
         cron_schedule: read.cron_schedule,
         retry_policy: read.retry_policy.map(retry_policy),
-        memo,
-        search_attributes,
-        headers,
         priority: read.priority.map(|priority| Priority {
             key: priority.key.unwrap_or(0),
             fairness_key: priority.fairness_key.unwrap_or_default(),
             fairness_weight: priority.fairness_weight.unwrap_or(0.0),
         }),
-        static_summary: read.static_summary,
-        static_details: read.static_details,
         versioning_override: read.versioning_override.and_then(versioning_override),
         completion_callbacks: read
             .completion_callbacks
@@ -179,14 +184,14 @@ fn link(fields: LinkFields) -> Option<Link> {
 
 fn encode_list(
     list: Option<&Node>,
-    rules: &FileRules<'_>,
+    folder: Folder<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<Payload> {
     let items = list.map_or(&[][..], Node::items).iter().enumerate();
     items
         .filter_map(|(index, item)| {
             keep(
-                payload::encode(item, rules),
+                payload::encode(item, folder),
                 &["args".into(), index.into()],
                 findings,
             )
@@ -197,84 +202,88 @@ fn encode_list(
 fn encode_map(
     field: &str,
     fields: &Fields<'_>,
-    rules: &FileRules<'_>,
+    folder: Folder<'_>,
     findings: &mut Vec<Finding>,
-) -> Vec<(String, Payload)> {
+) -> Named {
     let entries = fields.get(field).map_or(&[][..], Node::entries).iter();
     entries
         .filter_map(|(key, value)| {
             let path = [field.into(), Step::Key(key.text.to_string())];
-            let payload = keep(payload::encode(value, rules), &path, findings)?;
-            Some((key.text.to_string(), payload))
+            let payload = keep(payload::encode(value, folder), &path, findings)?;
+            Some((Arc::from(&*key.text), payload))
         })
         .collect()
 }
 
+/// The field of a start that search attributes are in.
+pub(super) const SEARCH_ATTRIBUTES: &str = "searchAttributes";
+
 /// Search attributes are indexed by the service, so they are always JSON, never `$payload`, and
 /// no codec touches them.
-fn encode_search_attributes(
-    fields: &Fields<'_>,
+pub(super) fn encode_search_attributes(
+    attributes: Option<&Node>,
     findings: &mut Vec<Finding>,
-) -> Vec<(String, Payload)> {
-    let field = "searchAttributes";
-    let entries = fields.get(field).map_or(&[][..], Node::entries);
+) -> Named {
+    let entries = attributes.map_or(&[][..], Node::entries);
     if entries.len() > MAX_SEARCH_ATTRIBUTES {
         findings.push(Finding::new(
             Code::InvalidSearchAttribute,
-            vec![field.into()],
+            vec![SEARCH_ATTRIBUTES.into()],
             format!(
                 "a start has at most {MAX_SEARCH_ATTRIBUTES} search attributes, and this has {}",
                 entries.len()
             ),
         ));
     }
-    let mut encoded = Vec::new();
-    for (key, value) in entries {
-        let path = vec![field.into(), Step::Key(key.text.to_string())];
-        let text = |node: &Node| matches!(node.value, Value::String(_));
-        let indexable = match &value.value {
-            Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-            Value::List(items) => items.iter().all(text),
-            Value::Null | Value::Binary(_) | Value::Map(_) => false,
+    let encoded =
+        entries.iter().filter_map(
+            |(key, value)| match encode_search_attribute(&key.text, value) {
+                Ok(payload) => Some((Arc::from(&*key.text), payload)),
+                Err(finding) => {
+                    findings.push(finding);
+                    None
+                }
+            },
+        );
+    encoded.collect()
+}
+
+fn encode_search_attribute(name: &str, value: &Node) -> Result<Payload, Finding> {
+    let text = |node: &Node| matches!(node.value, Value::String(_));
+    let indexable = match &value.value {
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        Value::List(items) => items.iter().all(text),
+        Value::Null | Value::Binary(_) | Value::Map(_) => false,
+    };
+    let data = serde_json::to_vec(value).expect("a node tree can be written as JSON");
+    let (message, help) = if SYSTEM_SEARCH_ATTRIBUTES.contains(&name) {
+        (
+            format!("the search attribute `{name}` is set by the service itself"),
+            "remove it, or register a search attribute of your own",
+        )
+    } else if !indexable {
+        let kind = match &value.value {
+            Value::List(_) => "a list of anything but strings",
+            _ => value.kind(),
         };
-        let data = serde_json::to_vec(value).expect("a node tree can be written as JSON");
-        let problem = if SYSTEM_SEARCH_ATTRIBUTES.contains(&&*key.text) {
-            Some((
-                format!(
-                    "the search attribute `{}` is set by the service itself",
-                    key.text
-                ),
-                "remove it, or register a search attribute of your own",
-            ))
-        } else if !indexable {
-            let kind = match &value.value {
-                Value::List(_) => "a list of anything but strings",
-                _ => value.kind(),
-            };
-            Some((
-                format!("a search attribute cannot be {kind}"),
-                "write a string, a number, a boolean or a list of strings; a time is a string such as `2026-11-01T00:00:00Z`",
-            ))
-        } else if data.len() > MAX_SEARCH_ATTRIBUTE_BYTES {
-            Some((
-                format!(
-                    "this search attribute has {} bytes, and the service takes at most {MAX_SEARCH_ATTRIBUTE_BYTES}",
-                    data.len()
-                ),
-                "longer texts belong into `memo`",
-            ))
-        } else {
-            None
-        };
-        match problem {
-            Some((message, help)) => {
-                let code = Code::InvalidSearchAttribute;
-                findings.push(Finding::new(code, path, message).with_help(help).at_key());
-            }
-            None => encoded.push((key.text.to_string(), Payload::new("json/plain", data))),
-        }
-    }
-    encoded
+        (
+            format!("a search attribute cannot be {kind}"),
+            "write a string, a number, a boolean or a list of strings; a time is a string such as `2026-11-01T00:00:00Z`",
+        )
+    } else if data.len() > MAX_SEARCH_ATTRIBUTE_BYTES {
+        (
+            format!(
+                "this search attribute has {} bytes, and the service takes at most {MAX_SEARCH_ATTRIBUTE_BYTES}",
+                data.len()
+            ),
+            "longer texts belong into `memo`",
+        )
+    } else {
+        return Ok(Payload::new("json/plain", data));
+    };
+    let path = vec![SEARCH_ATTRIBUTES.into(), Step::Key(name.to_owned())];
+    let code = Code::InvalidSearchAttribute;
+    Err(Finding::new(code, path, message).with_help(help).at_key())
 }
 
 fn keep(
@@ -284,11 +293,8 @@ fn keep(
 ) -> Option<Payload> {
     match encoded {
         Ok(payload) => Some(payload),
-        Err(below) => {
-            findings.extend(below.into_iter().map(|mut finding| {
-                finding.path.splice(0..0, path.iter().cloned());
-                finding
-            }));
+        Err(found) => {
+            findings.append(&mut below(path, found));
             None
         }
     }
@@ -302,22 +308,13 @@ fn request_size(start: &Start) -> usize {
         .flatten()
         .map(|(name, payload)| name.len() + payload.size());
     let texts = [
-        Some(&start.workflow_id),
-        Some(&start.workflow_type),
-        Some(&start.task_queue),
-        start.static_summary.as_ref(),
-        start.static_details.as_ref(),
+        Some(&*start.workflow_id),
+        Some(&*start.workflow_type),
+        Some(&*start.task_queue),
+        start.static_summary.as_deref(),
+        start.static_details.as_deref(),
     ];
     start.args.iter().map(Payload::size).sum::<usize>()
         + named.sum::<usize>()
-        + texts.into_iter().flatten().map(String::len).sum::<usize>()
-}
-
-/// The place of an entry, for reports.
-pub(super) fn source_line(file: &Arc<str>, line: u32) -> SourceLine {
-    SourceLine {
-        file: Arc::clone(file),
-        line,
-        row: None,
-    }
+        + texts.into_iter().flatten().map(str::len).sum::<usize>()
 }

@@ -1,7 +1,5 @@
 //! Workflow IDs for starts that have none, and request IDs for all of them.
 
-use std::collections::HashMap;
-
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -71,27 +69,26 @@ impl IdempotencyKey {
 #[derive(Debug)]
 pub(super) struct Generator<'k> {
     key: &'k IdempotencyKey,
-    occurrences: HashMap<[u8; 16], u32>,
 }
 
 impl<'k> Generator<'k> {
     pub(super) fn new(key: &'k IdempotencyKey) -> Self {
-        Generator {
-            key,
-            occurrences: HashMap::new(),
-        }
+        Generator { key }
     }
 
-    pub(super) fn workflow_id(&mut self, manifest: &str, start: &Start) -> String {
-        let content = start.content_digest();
-        let short: [u8; 16] = content[..16].try_into().expect("a SHA-256 has 32 bytes");
-        let occurrence = self.occurrences.entry(short).or_default();
+    /// The Workflow ID of a start whose content has occurred so often before.
+    pub(super) fn workflow_id(
+        &self,
+        manifest: &str,
+        start: &Start,
+        content: &[u8; 32],
+        occurrence: u32,
+    ) -> String {
         let mut hash = Sha256::new();
         hash.update((self.key.text.len() as u64).to_le_bytes());
         hash.update(self.key.text.as_bytes());
         hash.update(content);
         hash.update(occurrence.to_le_bytes());
-        *occurrence += 1;
         let digits = hex(&hash.finalize()[..8]);
         let label = start.name.as_deref().unwrap_or(&start.workflow_type);
         format!("{manifest}-{label}-{digits}")

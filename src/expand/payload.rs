@@ -3,14 +3,17 @@
 //! Source of the encodings: sdk-go `converter/metadata.go`. Every SDK's default data converter
 //! reads them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::folder::Folder;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
@@ -24,11 +27,17 @@ pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 const PAYLOAD_KEY: &str = "$payload";
 const LITERAL_PAYLOAD_KEY: &str = "$$payload";
 
+/// The encoding of a payload, and what else is to be known of its bytes.
+pub type Metadata = [(String, Vec<u8>)];
+
+/// Encodings that most payloads have; their metadata is made once and shared.
+const WELL_KNOWN: [&str; 3] = ["json/plain", "binary/null", "binary/plain"];
+
 /// A value as the service carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// `encoding` and whatever else the metadata holds, in the order written.
-    pub metadata: Vec<(String, Vec<u8>)>,
+    pub metadata: Arc<Metadata>,
     /// The encoded value.
     pub data: Bytes,
 }
@@ -36,10 +45,25 @@ pub struct Payload {
 impl Payload {
     /// A value in one of the well-known encodings.
     pub fn new(encoding: &str, data: impl Into<Bytes>) -> Self {
+        static SHARED: OnceLock<[Arc<Metadata>; 3]> = OnceLock::new();
+        let make = |encoding: &str| -> Arc<Metadata> {
+            Arc::new([("encoding".to_owned(), encoding.as_bytes().to_vec())])
+        };
+        let known = WELL_KNOWN.iter().position(|known| *known == encoding);
+        let metadata = match known {
+            Some(position) => Arc::clone(&SHARED.get_or_init(|| WELL_KNOWN.map(make))[position]),
+            None => make(encoding),
+        };
         Payload {
-            metadata: vec![("encoding".to_owned(), encoding.as_bytes().to_vec())],
+            metadata,
             data: data.into(),
         }
+    }
+
+    /// Its encoding.
+    pub fn encoding(&self) -> &[u8] {
+        let encoding = self.metadata.iter().find(|(key, _)| key == "encoding");
+        encoding.map_or(&[], |(_, encoding)| encoding)
     }
 
     /// A string in JSON.
@@ -58,44 +82,55 @@ impl Payload {
     }
 }
 
-/// Where `$payload` files may be read.
-#[derive(Clone, Debug)]
-pub struct FileRules<'f> {
-    /// Folder that relative paths start from.
-    pub folder: &'f Path,
-    /// Whether files outside of the folder may be read.
-    pub allow_outside: bool,
-}
-
 /// Encodes one value; problems are at paths below it.
 ///
 /// # Errors
 /// Everything that is wrong with the value.
-pub fn encode(node: &Node, rules: &FileRules<'_>) -> Result<Payload, Vec<Finding>> {
+pub(super) fn encode(node: &Node, folder: Folder<'_>) -> Result<Payload, Vec<Finding>> {
     match &node.value {
         Value::Null => return Ok(Payload::new("binary/null", Vec::new())),
         Value::Binary(bytes) => return Ok(Payload::new("binary/plain", bytes.to_vec())),
         Value::Map(entries) if is_sole_key(node, PAYLOAD_KEY) => {
             let mut path = vec![PAYLOAD_KEY.into()];
-            return encode_given(&entries[0].1, rules, &mut path);
+            return encode_given(&entries[0].1, folder, &mut path);
         }
         _ => {}
     }
+    Ok(json(&*json_value(node)?))
+}
+
+/// Encodes what an expression came to. It is data from end to end: `$payload` has no meaning in it.
+pub(super) fn encode_data(node: &Node) -> Payload {
+    match &node.value {
+        Value::Null => Payload::new("binary/null", Vec::new()),
+        _ => json(node),
+    }
+}
+
+/// A value in JSON, as it is.
+fn json(node: &Node) -> Payload {
+    let data = serde_json::to_vec(node).expect("a node tree can be written as JSON");
+    Payload::new("json/plain", data)
+}
+
+/// Whether a value gives its payload byte for byte.
+pub(super) fn is_given(node: &Node) -> bool {
+    is_sole_key(node, PAYLOAD_KEY)
+}
+
+/// A value that becomes JSON, with what is escaped in it unescaped.
+///
+/// # Errors
+/// What has no place inside of a JSON value.
+pub(super) fn json_value(node: &Node) -> Result<Cow<'_, Node>, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut escaped = false;
     look_inside(node, &mut Vec::new(), &mut findings, &mut escaped);
-    if !findings.is_empty() {
-        return Err(findings);
+    match (findings.is_empty(), escaped) {
+        (false, _) => Err(findings),
+        (true, true) => Ok(Cow::Owned(unescape(node))),
+        (true, false) => Ok(Cow::Borrowed(node)),
     }
-    let data = if escaped {
-        serde_json::to_vec(&unescape(node))
-    } else {
-        serde_json::to_vec(node)
-    };
-    Ok(Payload::new(
-        "json/plain",
-        data.expect("a node tree can be written as JSON"),
-    ))
 }
 
 fn is_sole_key(node: &Node, key: &str) -> bool {
@@ -171,7 +206,7 @@ fn unescape(node: &Node) -> Node {
 /// Encodes `$payload: {encoding, data | base64 | file, metadata}`.
 fn encode_given(
     given: &Node,
-    rules: &FileRules<'_>,
+    folder: Folder<'_>,
     path: &mut Vec<Step>,
 ) -> Result<Payload, Vec<Finding>> {
     const FORM: &str =
@@ -228,7 +263,7 @@ fn encode_given(
                     "`file` must be a path, and this is {}",
                     value.kind()
                 ))
-                .and_then(|file| read_file(file, rules))
+                .and_then(|file| read_file(file, folder))
             {
                 Ok(bytes) => sources.push(Ok(bytes)),
                 Err(message) => {
@@ -289,13 +324,9 @@ fn encode_given(
         );
     }
     match (findings.is_empty(), sources.pop()) {
-        (true, Some(Ok(data))) => Ok(Payload {
-            metadata,
-            data: data.into(),
-        }),
-        (true, _) => Ok(Payload {
-            metadata,
-            data: Bytes::new(),
+        (true, source) => Ok(Payload {
+            metadata: metadata.into(),
+            data: source.and_then(Result::ok).unwrap_or_default().into(),
         }),
         (false, _) => Err(findings),
     }
@@ -317,29 +348,14 @@ fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
     }
 }
 
-fn read_file(file: &str, rules: &FileRules<'_>) -> Result<Vec<u8>, String> {
-    let path = match rules.folder.to_str() {
-        Some(".") => PathBuf::from(file),
-        _ => rules.folder.join(file),
-    };
-    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
-    let real = path.canonicalize().map_err(cannot)?;
-    let folder = rules.folder.canonicalize().map_err(cannot)?;
-    if !rules.allow_outside && !real.starts_with(&folder) {
-        return Err(format!(
-            "`{file}` lies outside of the manifest's folder `{}`",
-            rules.folder.display()
-        ));
-    }
-    if !real.is_file() {
-        return Err(format!("`{}` is not a regular file", path.display()));
-    }
+fn read_file(file: &str, folder: Folder<'_>) -> Result<Vec<u8>, String> {
+    let real = folder.find(file)?;
+    let cannot = |error: std::io::Error| format!("cannot read `{file}`: {error}");
     read_at_most(&real, MAX_REQUEST_BYTES)
         .map_err(cannot)?
         .ok_or_else(|| {
             format!(
-                "`{}` is larger than {} MiB",
-                path.display(),
+                "`{file}` is larger than {} MiB",
                 MAX_REQUEST_BYTES / (1024 * 1024)
             )
         })

@@ -1,5 +1,7 @@
 //! A start as a manifest would say it.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -7,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::payload::Payload;
 use super::start::{Link, Start, VersioningOverride};
 use crate::manifest::duration;
+use crate::manifest::node::holds_expression;
 
 /// The head of a manifest document: everything but its starts.
 pub fn document_head(name: &str) -> Value {
@@ -20,42 +23,45 @@ pub fn document_head(name: &str) -> Value {
 /// The fields of a start, in the order of the manual. What is not set is left out; a manifest of
 /// these fields expands to the same start.
 pub fn start_value(start: &Start) -> Value {
+    let settings = &*start.settings;
     let mut fields = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             fields.insert(name.to_owned(), value);
         }
     };
-    let text = |text: &Option<String>| text.clone().map(Value::String);
+    let text = |text: Option<&str>| text.map(Value::from);
     let time = |time: Option<std::time::Duration>| time.map(|time| duration::format(time).into());
-    set("name", text(&start.name));
+    set("name", text(start.name.as_deref()));
     set(
         "workflowId",
         Some(&start.workflow_id)
             .filter(|id| !id.is_empty())
             .map(|id| json!(id)),
     );
-    set("type", Some(json!(start.workflow_type)));
-    set("taskQueue", Some(json!(start.task_queue)));
+    set("type", Some(json!(*start.workflow_type)));
+    set("taskQueue", Some(json!(*start.task_queue)));
     set("args", list(&start.args, payload_value));
     set(
         "idReusePolicy",
-        start.id_reuse_policy.map(|policy| policy.as_str().into()),
+        settings
+            .id_reuse_policy
+            .map(|policy| policy.as_str().into()),
     );
     set(
         "idConflictPolicy",
-        start
+        settings
             .id_conflict_policy
             .map(|policy| policy.as_str().into()),
     );
-    set("executionTimeout", time(start.execution_timeout));
-    set("runTimeout", time(start.run_timeout));
-    set("taskTimeout", time(start.task_timeout));
-    set("startDelay", time(start.start_delay));
-    set("cronSchedule", text(&start.cron_schedule));
+    set("executionTimeout", time(settings.execution_timeout));
+    set("runTimeout", time(settings.run_timeout));
+    set("taskTimeout", time(settings.task_timeout));
+    set("startDelay", time(settings.start_delay));
+    set("cronSchedule", text(settings.cron_schedule.as_deref()));
     set(
         "retryPolicy",
-        start.retry_policy.as_ref().map(|retry| {
+        settings.retry_policy.as_ref().map(|retry| {
             object([
                 ("initialInterval", time(retry.initial_interval)),
                 (
@@ -83,7 +89,7 @@ pub fn start_value(start: &Start) -> Value {
     set("headers", named(&start.headers));
     set(
         "priority",
-        start.priority.as_ref().map(|priority| {
+        settings.priority.as_ref().map(|priority| {
             object([
                 (
                     "key",
@@ -104,11 +110,11 @@ pub fn start_value(start: &Start) -> Value {
             ])
         }),
     );
-    set("staticSummary", text(&start.static_summary));
-    set("staticDetails", text(&start.static_details));
+    set("staticSummary", text(start.static_summary.as_deref()));
+    set("staticDetails", text(start.static_details.as_deref()));
     set(
         "versioningOverride",
-        start
+        settings
             .versioning_override
             .as_ref()
             .map(|version| match version {
@@ -123,7 +129,7 @@ pub fn start_value(start: &Start) -> Value {
     );
     set(
         "completionCallbacks",
-        list(&start.completion_callbacks, |callback| {
+        list(&settings.completion_callbacks, |callback| {
             let headers = callback
                 .headers
                 .iter()
@@ -139,10 +145,10 @@ pub fn start_value(start: &Start) -> Value {
             ])
         }),
     );
-    set("links", list(&start.links, link_value));
+    set("links", list(&settings.links, link_value));
     set(
         "onConflict",
-        start.on_conflict.map(|options| {
+        settings.on_conflict.map(|options| {
             json!({
                 "attachRequestId": options.attach_request_id,
                 "attachCompletionCallbacks": options.attach_completion_callbacks,
@@ -152,9 +158,37 @@ pub fn start_value(start: &Start) -> Value {
     );
     set(
         "failExisting",
-        start.fail_existing.then_some(Value::Bool(true)),
+        settings.fail_existing.then_some(Value::Bool(true)),
     );
-    Value::Object(fields)
+    literal(Value::Object(fields))
+}
+
+/// The same value for a manifest, in which an expression's marks are not meant as such.
+fn literal(value: Value) -> Value {
+    match value {
+        Value::String(text) if holds_expression(&text) => {
+            Value::String(text.replace("${{", "${{ '${{' }}"))
+        }
+        Value::Array(items) => items.into_iter().map(literal).collect(),
+        Value::Object(entries) => {
+            let entries = entries
+                .into_iter()
+                .map(|(key, value)| (key, literal(value)));
+            Value::Object(entries.collect())
+        }
+        other => other,
+    }
+}
+
+/// Whether a key in a value holds an expression's marks, which no manifest can write in a key.
+fn has_marked_key(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_marked_key),
+        Value::Object(entries) => entries
+            .iter()
+            .any(|(key, value)| holds_expression(key) || has_marked_key(value)),
+        _ => false,
+    }
 }
 
 fn object<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
@@ -168,10 +202,10 @@ fn list<T>(items: &[T], value: impl FnMut(&T) -> Value) -> Option<Value> {
     (!items.is_empty()).then(|| items.iter().map(value).collect())
 }
 
-fn named(values: &[(String, Payload)]) -> Option<Value> {
+fn named(values: &[(Arc<str>, Payload)]) -> Option<Value> {
     let entries = values
         .iter()
-        .map(|(name, payload)| (name.clone(), payload_value(payload)));
+        .map(|(name, payload)| (name.to_string(), payload_value(payload)));
     (!values.is_empty()).then(|| Value::Object(entries.collect()))
 }
 
@@ -210,7 +244,7 @@ fn link_value(link: &Link) -> Value {
 
 /// A payload as manifests write it: JSON as it is, anything else with `$payload`.
 fn payload_value(payload: &Payload) -> Value {
-    if let [(key, encoding)] = payload.metadata.as_slice()
+    if let [(key, encoding)] = &*payload.metadata
         && key == "encoding"
     {
         match encoding.as_slice() {
@@ -220,6 +254,7 @@ fn payload_value(payload: &Payload) -> Value {
                 if let Ok(value) = serde_json::from_slice::<Value>(&payload.data)
                     && serde_json::to_vec(&value).is_ok_and(|again| again == payload.data)
                     && !value.is_null()
+                    && !has_marked_key(&value)
                 {
                     return escape(value);
                 }
@@ -229,7 +264,7 @@ fn payload_value(payload: &Payload) -> Value {
     }
     let mut given = Map::new();
     let mut metadata = Map::new();
-    for (key, value) in &payload.metadata {
+    for (key, value) in payload.metadata.iter() {
         let text = String::from_utf8_lossy(value).into_owned().into();
         if key == "encoding" {
             given.insert(key.clone(), text);

@@ -34,11 +34,28 @@ pub struct Start {
     /// Workflow ID.
     pub workflow_id: String,
     /// Workflow type name.
-    pub workflow_type: String,
+    pub workflow_type: Arc<str>,
     /// Task Queue name.
-    pub task_queue: String,
+    pub task_queue: Arc<str>,
     /// Arguments in order.
     pub args: Vec<Payload>,
+    /// Memo values by name.
+    pub memo: Vec<(Arc<str>, Payload)>,
+    /// Search attribute values by name.
+    pub search_attributes: Vec<(Arc<str>, Payload)>,
+    /// Workflow headers by name.
+    pub headers: Vec<(Arc<str>, Payload)>,
+    /// One line for the Web UI.
+    pub static_summary: Option<Arc<str>>,
+    /// Text for the Web UI.
+    pub static_details: Option<Arc<str>>,
+    /// Everything else. The starts of one entry mostly share it.
+    pub settings: Arc<Settings>,
+}
+
+/// What a start carries beside names and payloads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
     /// What happens when a closed Workflow has the ID; `None` is the service's default.
     pub id_reuse_policy: Option<IdReusePolicy>,
     /// What happens when a running Workflow has the ID; `None` is the service's default.
@@ -55,18 +72,8 @@ pub struct Start {
     pub cron_schedule: Option<String>,
     /// How the service tries a failed run again.
     pub retry_policy: Option<RetryPolicy>,
-    /// Memo values by name.
-    pub memo: Vec<(String, Payload)>,
-    /// Search attribute values by name.
-    pub search_attributes: Vec<(String, Payload)>,
-    /// Workflow headers by name.
-    pub headers: Vec<(String, Payload)>,
     /// Priority and fairness.
     pub priority: Option<Priority>,
-    /// One line for the Web UI.
-    pub static_summary: Option<String>,
-    /// Text for the Web UI.
-    pub static_details: Option<String>,
     /// The Worker Deployment Version that runs the Workflow.
     pub versioning_override: Option<VersioningOverride>,
     /// Nexus callbacks.
@@ -173,18 +180,20 @@ impl Start {
         content.payloads("args", self.args.iter().map(|payload| ("", payload)));
         content.text(
             "idReusePolicy",
-            self.id_reuse_policy.map(IdReusePolicy::as_str),
+            self.settings.id_reuse_policy.map(IdReusePolicy::as_str),
         );
         content.text(
             "idConflictPolicy",
-            self.id_conflict_policy.map(IdConflictPolicy::as_str),
+            self.settings
+                .id_conflict_policy
+                .map(IdConflictPolicy::as_str),
         );
-        content.duration("executionTimeout", self.execution_timeout);
-        content.duration("runTimeout", self.run_timeout);
-        content.duration("taskTimeout", self.task_timeout);
-        content.duration("startDelay", self.start_delay);
-        content.text("cronSchedule", self.cron_schedule.as_deref());
-        if let Some(retry) = &self.retry_policy {
+        content.duration("executionTimeout", self.settings.execution_timeout);
+        content.duration("runTimeout", self.settings.run_timeout);
+        content.duration("taskTimeout", self.settings.task_timeout);
+        content.duration("startDelay", self.settings.start_delay);
+        content.text("cronSchedule", self.settings.cron_schedule.as_deref());
+        if let Some(retry) = &self.settings.retry_policy {
             content.duration("retryPolicy.initialInterval", retry.initial_interval);
             let coefficient = retry.backoff_coefficient.map(|value| value.to_string());
             content.text("retryPolicy.backoffCoefficient", coefficient.as_deref());
@@ -202,16 +211,14 @@ impl Start {
             ("searchAttributes", &self.search_attributes),
             ("headers", &self.headers),
         ] {
-            let mut sorted: Vec<&(String, Payload)> = values.iter().collect();
+            let mut sorted: Vec<&(Arc<str>, Payload)> = values.iter().collect();
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
             content.payloads(
                 field,
-                sorted
-                    .iter()
-                    .map(|(name, payload)| (name.as_str(), payload)),
+                sorted.iter().map(|(name, payload)| (&**name, payload)),
             );
         }
-        if let Some(priority) = &self.priority {
+        if let Some(priority) = &self.settings.priority {
             content.text("priority.key", Some(&priority.key.to_string()));
             content.text("priority.fairnessKey", Some(&priority.fairness_key));
             content.text(
@@ -221,7 +228,7 @@ impl Start {
         }
         content.text("staticSummary", self.static_summary.as_deref());
         content.text("staticDetails", self.static_details.as_deref());
-        match &self.versioning_override {
+        match &self.settings.versioning_override {
             Some(VersioningOverride::Pinned {
                 deployment_name,
                 build_id,
@@ -234,20 +241,26 @@ impl Start {
             }
             None => {}
         }
-        for callback in &self.completion_callbacks {
+        for callback in &self.settings.completion_callbacks {
             content.text("completionCallbacks.url", Some(&callback.url));
             for (name, value) in &callback.headers {
                 content.text(name, Some(value));
             }
         }
-        for link in &self.links {
+        for link in &self.settings.links {
             content.text("links", Some(&format!("{link:?}")));
         }
         content.text(
             "onConflict",
-            self.on_conflict.map(|it| format!("{it:?}")).as_deref(),
+            self.settings
+                .on_conflict
+                .map(|it| format!("{it:?}"))
+                .as_deref(),
         );
-        content.text("failExisting", self.fail_existing.then_some("true"));
+        content.text(
+            "failExisting",
+            self.settings.fail_existing.then_some("true"),
+        );
         content.0.finalize().into()
     }
 }
@@ -284,7 +297,7 @@ impl Content {
             self.bytes(field.as_bytes());
             self.bytes(name.as_bytes());
             self.0.update((payload.metadata.len() as u64).to_le_bytes());
-            for (key, value) in &payload.metadata {
+            for (key, value) in payload.metadata.iter() {
                 self.bytes(key.as_bytes());
                 self.bytes(value);
             }

@@ -53,10 +53,10 @@ pub struct Resumed {
 impl Line {
     /// Whether a line about a start is about one of those that the header counts.
     pub(super) fn fits(&self, header: &Header) -> bool {
-        let total = header.apply.total.unwrap_or(u64::MAX);
+        let indices = header.apply.indices();
         match self {
-            Line::Start(finished) => finished.index < total,
-            Line::Workflow(ended) => ended.index < total,
+            Line::Start(finished) => finished.index < indices,
+            Line::Workflow(ended) => ended.index < indices,
             Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => true,
         }
     }

@@ -10,6 +10,7 @@ use super::document::{DurationText, IdConflictPolicy, IdReusePolicy, StartFields
 use super::duration;
 use super::finding::Finding;
 use super::locate::Step;
+use super::node::holds_expression;
 use super::shape::invalid_duration;
 
 /// Longest Workflow ID, type or Task Queue name, in bytes.
@@ -28,7 +29,7 @@ const SHOWN_DETAILS_BYTES: usize = 20_000;
 const MAX_CALLBACK_HEADER_BYTES: usize = 8 * 1024;
 
 /// Checks the meaning of one start.
-pub(super) fn check(start: &StartFields) -> Vec<Finding> {
+pub(crate) fn check(start: &StartFields) -> Vec<Finding> {
     let mut findings = Vec::new();
     required(start, &mut findings);
     names(start, &mut findings);
@@ -71,34 +72,42 @@ fn names(start: &StartFields, findings: &mut Vec<Finding>) {
         ("taskQueue", &start.task_queue),
     ];
     for (name, value) in fields {
-        if let Some(value) = value
-            && value.len() > MAX_ID_BYTES
-        {
-            findings.push(
-                Finding::new(
-                    Code::OutOfRange,
-                    at(name),
-                    format!(
-                        "`{name}` has {} bytes, and the service takes at most {MAX_ID_BYTES}",
-                        value.len()
-                    ),
-                )
-                .with_help("shorten it; data belongs into `args` or `memo`"),
-            );
-        }
+        // What an expression comes to is checked when it is evaluated.
+        let written = value.as_deref().filter(|value| !holds_expression(value));
+        findings.extend(written.and_then(|value| text_field(name, value)));
     }
-    if let Some(queue) = &start.task_queue
-        && (queue.starts_with("/_sys/") || queue == "temporal-sys-per-ns-tq")
-    {
-        findings.push(
-            Finding::new(
-                Code::ReservedName,
-                at("taskQueue"),
-                format!("the Task Queue `{queue}` is Temporal's own"),
-            )
-            .with_help("write the Task Queue that your Worker polls"),
+}
+
+/// Checks a field of a start that is a plain text.
+pub(crate) fn text_field(name: &str, value: &str) -> Option<Finding> {
+    let is_id = matches!(name, "workflowId" | "type" | "taskQueue");
+    if value.is_empty() && (is_id || name == "name") {
+        let finding = Finding::new(
+            Code::OutOfRange,
+            at(name),
+            format!("`{name}` must not be empty"),
+        );
+        return Some(finding);
+    }
+    if is_id && value.len() > MAX_ID_BYTES {
+        let message = format!(
+            "`{name}` has {} bytes, and the service takes at most {MAX_ID_BYTES}",
+            value.len()
+        );
+        return Some(
+            Finding::new(Code::OutOfRange, at(name), message)
+                .with_help("shorten it; data belongs into `args` or `memo`"),
         );
     }
+    let reserved = value.starts_with("/_sys/") || value == "temporal-sys-per-ns-tq";
+    (name == "taskQueue" && reserved).then(|| {
+        Finding::new(
+            Code::ReservedName,
+            at(name),
+            format!("the Task Queue `{value}` is Temporal's own"),
+        )
+        .with_help("write the Task Queue that your Worker polls")
+    })
 }
 
 fn policies(start: &StartFields, findings: &mut Vec<Finding>) {

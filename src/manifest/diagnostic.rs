@@ -89,6 +89,20 @@ codes! {
     StartTooLarge => "start_too_large",
     /// A search attribute value that the service cannot index.
     InvalidSearchAttribute => "invalid_search_attribute",
+    /// An expression that cannot be read.
+    InvalidExpression => "invalid_expression",
+    /// An expression about something that is not there.
+    Undefined => "undefined",
+    /// An expression that comes to nothing that can stand in its place.
+    ExpressionFailed => "expression_failed",
+    /// Rows that cannot be read, or that lie outside of the manifest's folder.
+    RowsFile => "rows_file",
+    /// A row that is not what it should be.
+    InvalidRow => "invalid_row",
+    /// An argument schema that cannot be used.
+    InvalidArgSchema => "invalid_arg_schema",
+    /// Arguments that do not fit their schema.
+    ArgumentMismatch => "argument_mismatch",
     /// Two starts with the same Workflow ID.
     DuplicateWorkflowId => "duplicate_workflow_id",
     /// The manifest can be applied, but probably does not do what was meant.
@@ -177,6 +191,13 @@ impl Diagnostic {
             source: Arc::clone(source),
             span,
         });
+        self
+    }
+
+    /// Adds a place that is known.
+    #[must_use]
+    pub fn at_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
         self
     }
 
@@ -290,9 +311,10 @@ impl From<&Place> for PlaceRecord {
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| {
-            d.place
-                .as_ref()
-                .map(|p| (p.source.name().to_owned(), p.span.start))
+            d.place.as_ref().map(|p| {
+                let line = p.source.line(p.span.start);
+                (p.source.name().to_owned(), line, p.span.start)
+            })
         };
         key(a).cmp(&key(b))
     });

@@ -200,9 +200,23 @@ pub struct Document {
     /// How this manifest is called.
     #[schemars(title = "Metadata", example = json!({"name": "nightly-billing"}))]
     pub metadata: Metadata,
+    /// Values for expressions, as `${{ vars.NAME }}`. What stands here is the default; `--var` and
+    /// `--var-file` override it and keep its type.
+    #[serde(default)]
+    #[schemars(title = "Variables", example = json!({"month": "2026-11"}))]
+    pub vars: Option<Named>,
+    /// For Workflow types, the JSON Schema of their list of arguments: a schema, or the path of a
+    /// file with one, relative to the manifest. Every start of the type is checked.
+    #[serde(default)]
+    #[schemars(
+        title = "Argument schemas",
+        example = json!({"BillCustomer": "schemas/bill-customer.json"}),
+        extend("additionalProperties" = {"type": ["object", "boolean", "string"]})
+    )]
+    pub arg_schemas: Option<Named>,
     /// Fields that every start has unless it sets them itself. A start's field replaces the
     /// default as a whole; `null` in a start unsets it. Any field of a start may stand here except
-    /// `workflowId` and `name`.
+    /// `workflowId`, `name` and `forEach`.
     #[serde(default)]
     #[schemars(
         title = "Defaults",
@@ -329,6 +343,38 @@ pub struct StartFields {
     /// Whether a Workflow that exists already makes this start fail. Default: false.
     #[schemars(title = "Fail existing", example = true)]
     pub fail_existing: Option<bool>,
+    /// Makes this entry stand for many starts, one for each row. Expressions such as
+    /// `${{ row.id }}` read the row.
+    #[schemars(title = "For each", example = json!({"csv": "customers.csv"}))]
+    pub for_each: Option<ForEachFields>,
+}
+
+/// Where rows come from: exactly one of `items`, `csv`, `jsonl` and `matrix`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct ForEachFields {
+    /// Rows written out. An item that is no map is `row.value`.
+    #[schemars(title = "Items", example = json!([{"id": "acme"}, {"id": "globex"}]))]
+    pub items: Option<Vec<Anything>>,
+    /// A CSV file with a header, relative to the manifest, or `-` for standard input. Cells are
+    /// strings.
+    #[schemars(title = "CSV", length(min = 1), example = &"customers.csv")]
+    pub csv: Option<String>,
+    /// The one character between the cells of `csv`. Default: `,`.
+    #[schemars(title = "Delimiter", length(min = 1), example = &";")]
+    pub delimiter: Option<String>,
+    /// A file with one JSON value on each line, relative to the manifest, or `-` for standard
+    /// input.
+    #[schemars(title = "JSONL", length(min = 1), example = &"customers.jsonl")]
+    pub jsonl: Option<String>,
+    /// Lists by name: a row for each combination, the last name fastest.
+    #[schemars(
+        title = "Matrix",
+        extend("additionalProperties" = {"type": "array"}),
+        example = json!({"region": ["eu", "us"], "day": [1, 2, 3]})
+    )]
+    pub matrix: Option<Named>,
 }
 
 /// How a failed run is tried again by the service.

@@ -27,8 +27,9 @@ pub struct Style {
     pub width: usize,
 }
 
-/// Draws diagnostics for people, sorted by file and place, at most [`MAX_SHOWN`] of them.
-pub fn render(diagnostics: &[Diagnostic], style: Style) -> String {
+/// Draws diagnostics for people, in their order, at most [`MAX_SHOWN`] of them. `hidden` more are
+/// only counted.
+pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> String {
     let theme = if style.color {
         GraphicalTheme::unicode()
     } else {
@@ -48,7 +49,8 @@ pub fn render(diagnostics: &[Diagnostic], style: Style) -> String {
             .expect("writing to a string cannot fail");
         text.push('\n');
     }
-    if let Some(hidden @ 1..) = diagnostics.len().checked_sub(MAX_SHOWN) {
+    let hidden = hidden + diagnostics.len().saturating_sub(MAX_SHOWN) as u64;
+    if hidden > 0 {
         text.push_str(&format!(
             "… and {hidden} more; the first {MAX_SHOWN} are shown\n"
         ));
@@ -246,7 +248,7 @@ impl SourceCode for Source {
             self.name().to_owned(),
             &self.shown().as_bytes()[from.1..stop],
             SourceSpan::new(from.1.into(), stop - from.1),
-            from.0 as usize,
+            (self.lines_before() + from.0) as usize,
             column,
             (last - from.0) as usize + 1,
         )))
@@ -313,7 +315,7 @@ mod tests {
             color: false,
             width: 80,
         };
-        render(&[diagnostic], style)
+        render(&[diagnostic], 0, style)
     }
 
     #[test]

@@ -42,6 +42,31 @@ impl<'n> Fields<'n> {
             .map(|(_, value)| *value)
     }
 
+    /// Every field that is set, with its name.
+    pub fn set(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> + '_ {
+        self.set.iter().copied()
+    }
+
+    /// The same without some fields.
+    pub fn without(&self, names: &[&str]) -> Fields<'n> {
+        let kept = self
+            .set
+            .iter()
+            .filter(|(key, _)| !names.contains(&&*key.text));
+        Fields {
+            entry: self.entry,
+            set: kept.copied().collect(),
+        }
+    }
+
+    /// Whether a field holds an expression, or the entry stands for many starts. What such a start
+    /// means is known only for each row.
+    pub fn depend_on_rows(&self) -> bool {
+        self.set
+            .iter()
+            .any(|(key, value)| &*key.text == "forEach" || value.holds_expression())
+    }
+
     /// The fields as document types.
     ///
     /// # Errors

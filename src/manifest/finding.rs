@@ -16,6 +16,10 @@ pub struct Finding {
     pub path: Vec<Step>,
     /// Whether the key or the value at the path is meant.
     pub target: Target,
+    /// The part of the value's text that is meant, if not all of it.
+    pub part: Option<Box<str>>,
+    /// The cell of a row that it is about, if it is about one.
+    pub cell: Option<String>,
     /// What is wrong: lower case, no full stop.
     pub message: String,
     /// What to write instead.
@@ -29,6 +33,8 @@ impl Finding {
             code,
             path,
             target: Target::Value,
+            part: None,
+            cell: None,
             message: message.into(),
             help: None,
         }
@@ -54,10 +60,27 @@ impl Finding {
         self.at(source, span)
     }
 
-    /// Gives the finding a place that is known.
+    /// Gives the finding a place that is known, or the part of it that is meant.
     pub fn at(self, source: &Arc<Source>, span: Span) -> Diagnostic {
+        let span = self.part.map_or(span, |part| narrow(source, span, &part));
         let mut diagnostic = Diagnostic::new(self.code, self.message).at(source, span);
         diagnostic.help = self.help;
         diagnostic
+    }
+}
+
+/// The place of `part` within a span, if it stands there once as it is.
+fn narrow(source: &Source, span: Span, part: &str) -> Span {
+    let text = source.text().get(span.start as usize..span.end as usize);
+    let mut found = text.unwrap_or_default().match_indices(part);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => {
+            let start = span.start + at as u32;
+            Span {
+                start,
+                end: start + part.len() as u32,
+            }
+        }
+        _ => span,
     }
 }

@@ -9,11 +9,11 @@ use serde_json::{Number, Value as JsonValue};
 use super::node::{Key, Node, Value};
 
 /// The node tree as a JSON representation. Bytes look like a string.
-pub(super) struct Tree;
+pub(crate) struct Tree;
 
 /// One value of the tree, or the name of a property.
 #[derive(Clone, Copy)]
-pub(super) enum TreeNode<'a> {
+pub(crate) enum TreeNode<'a> {
     Node(&'a Node),
     Name(&'a str),
 }
@@ -132,7 +132,7 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Members<'a>(&'a [(Key, Node)]);
+pub(crate) struct Members<'a>(&'a [(Key, Node)]);
 
 impl<'a> Object<'a, Tree> for Members<'a> {
     type Node = TreeNode<'a>;
@@ -153,7 +153,7 @@ impl<'a> Object<'a, Tree> for Members<'a> {
     }
 }
 
-pub(super) struct MembersIter<'a>(std::slice::Iter<'a, (Key, Node)>);
+pub(crate) struct MembersIter<'a>(std::slice::Iter<'a, (Key, Node)>);
 
 impl<'a> Iterator for MembersIter<'a> {
     type Item = (&'a str, TreeNode<'a>);
@@ -166,7 +166,7 @@ impl<'a> Iterator for MembersIter<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Elements<'a>(&'a [Node]);
+pub(crate) struct Elements<'a>(&'a [Node]);
 
 impl<'a> Array<'a, Tree> for Elements<'a> {
     type Node = TreeNode<'a>;

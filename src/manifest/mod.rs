@@ -9,6 +9,7 @@ pub mod duration;
 pub mod fields;
 pub mod finding;
 mod instance;
+pub mod json;
 pub mod locate;
 pub mod node;
 mod position;
@@ -23,19 +24,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use deserializer::Mismatch;
+pub(crate) use instance::{Tree, TreeNode};
 pub(crate) use scalar::shorten;
+pub(crate) use shape::{check_start, steps};
 
 use diagnostic::Diagnostic;
 use fields::Fields;
 use node::Node;
 use source::Source;
 
-/// One document of kind `Starts` that passed every check of its text.
+/// One document of kind `Starts`, with every entry that passed the checks of its text.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     source: Arc<Source>,
     name: String,
     root: Node,
+    unsound: Unsound,
 }
 
 impl Manifest {
@@ -54,6 +58,21 @@ impl Manifest {
         self.root.get("starts").map_or(&[], Node::items)
     }
 
+    /// Whether the entry at a position of `starts` has the right shape.
+    pub fn is_sound(&self, entry: usize) -> bool {
+        !self.unsound.contains(entry)
+    }
+
+    /// The variables that the document declares.
+    pub fn vars(&self) -> &[(node::Key, Node)] {
+        self.root.get("vars").map_or(&[], Node::entries)
+    }
+
+    /// The argument schemas by Workflow type.
+    pub fn arg_schemas(&self) -> &[(node::Key, Node)] {
+        self.root.get("argSchemas").map_or(&[], Node::entries)
+    }
+
     /// An entry's fields over the defaults.
     pub fn fields<'m>(&'m self, entry: &'m Node) -> Fields<'m> {
         Fields::new(self.root.get("defaults"), entry)
@@ -65,7 +84,7 @@ impl Manifest {
 pub struct Loaded {
     /// The files, in the order they were read.
     pub sources: Vec<Arc<Source>>,
-    /// The documents that have no errors of their own, in the order of the files.
+    /// The documents that could be read, in the order of the files.
     pub manifests: Vec<Manifest>,
     /// Everything that is wrong or worth a hint.
     pub diagnostics: Vec<Diagnostic>,
@@ -102,8 +121,11 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
     // a second problem that is none.
     let readable = loaded.diagnostics.is_empty();
     for root in documents {
+        // Argument schemas lie beside the manifests that name them.
+        if source.is_found() && shape::is_json_schema(&root) {
+            continue;
+        }
         let findings = shape::check(&root);
-        let sound = findings.is_empty();
         let unsound = Unsound::of(&findings);
         loaded.diagnostics.extend(
             findings
@@ -119,16 +141,39 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
             source: Arc::clone(source),
             name,
             root,
+            unsound,
         };
-        check_meaning(&manifest, &unsound, &mut loaded.diagnostics);
-        if readable && sound {
+        check_meaning(&manifest, &mut loaded.diagnostics);
+        if readable {
             loaded.manifests.push(manifest);
         }
     }
     loaded
 }
 
+/// Reads a file that holds one map, such as one of variables.
+pub fn read_map(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<(String, Node)> {
+    let documents = reader::read(source, problems);
+    let mut entries = Vec::new();
+    for document in documents {
+        if let node::Value::Map(map) = document.value {
+            let map = map.into_vec().into_iter();
+            entries.extend(map.map(|(key, value)| (key.text.into(), value)));
+            continue;
+        }
+        let message = format!("this file must hold a map, and this is {}", document.kind());
+        let problem = Diagnostic::new(diagnostic::Code::WrongType, message);
+        problems.push(
+            problem
+                .with_help("write one `NAME: VALUE` on each line")
+                .at(source, document.span),
+        );
+    }
+    entries
+}
+
 /// Which entries have the wrong shape, so that their meaning cannot be looked at.
+#[derive(Clone, Debug)]
 enum Unsound {
     /// What they all depend on is wrong.
     All,
@@ -146,7 +191,10 @@ impl Unsound {
                     entries.insert(*entry);
                 }
                 [Step::Key(key), ..]
-                    if matches!(&**key, "apiVersion" | "kind" | "defaults" | "starts") =>
+                    if matches!(
+                        &**key,
+                        "apiVersion" | "kind" | "defaults" | "starts" | "vars" | "argSchemas"
+                    ) =>
                 {
                     return Unsound::All;
                 }
@@ -164,12 +212,14 @@ impl Unsound {
     }
 }
 
-fn check_meaning(manifest: &Manifest, unsound: &Unsound, diagnostics: &mut Vec<Diagnostic>) {
+/// Looks at the meaning of the entries that are starts as they stand; what an expression comes to
+/// is looked at when it is evaluated.
+fn check_meaning(manifest: &Manifest, diagnostics: &mut Vec<Diagnostic>) {
     for (position, entry) in manifest.entries().iter().enumerate() {
-        if unsound.contains(position) {
+        let fields = manifest.fields(entry);
+        if !manifest.is_sound(position) || fields.depend_on_rows() {
             continue;
         }
-        let fields = manifest.fields(entry);
         let start = match fields.read() {
             Ok(start) => start,
             Err(mismatch) => {

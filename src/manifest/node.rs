@@ -85,6 +85,18 @@ impl Node {
         self.value == Value::Null
     }
 
+    /// Whether a text in it, however deep, holds an expression: `${{ … }}`.
+    pub fn holds_expression(&self) -> bool {
+        match &self.value {
+            Value::String(text) => holds_expression(text),
+            Value::List(items) => items.iter().any(Node::holds_expression),
+            Value::Map(entries) => entries
+                .iter()
+                .any(|(key, value)| holds_expression(&key.text) || value.holds_expression()),
+            _ => false,
+        }
+    }
+
     /// What a person calls this kind of value.
     pub fn kind(&self) -> &'static str {
         match &self.value {
@@ -98,6 +110,11 @@ impl Node {
             Value::Map(_) => "a map",
         }
     }
+}
+
+/// Whether a text holds an expression.
+pub fn holds_expression(text: &str) -> bool {
+    text.contains("${{")
 }
 
 /// Writes a node as data: bytes become Base64 text, so callers that must tell them apart look

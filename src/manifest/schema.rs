@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::document::{Document, StartFields};
+use super::duration;
 use super::instance::Tree;
 
 /// The committed `schemas/manifest.schema.json`, which `temporal-manifest schema` prints and which
@@ -16,14 +17,83 @@ pub const TEXT: &str = include_str!("../../schemas/manifest.schema.json");
 /// Generates the schema from the document types. A test keeps the committed file equal to it.
 pub fn generate() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12();
-    settings
+    let mut schema = settings
         .into_generator()
         .into_root_schema_for::<Document>()
-        .to_value()
+        .to_value();
+    for fields in [
+        "/$defs/StartFields/properties",
+        "/properties/defaults/properties",
+    ] {
+        let fields = schema.pointer_mut(fields).and_then(Value::as_object_mut);
+        let fields = fields.expect("the document types have these properties");
+        for (name, field) in fields {
+            match (name.as_str(), field.get_mut("properties")) {
+                // Rows come from what is written, or from a path that an expression gives.
+                ("forEach", Some(Value::Object(rows))) => {
+                    rows.values_mut().for_each(allow_expressions);
+                }
+                _ => allow_expressions(field),
+            }
+        }
+    }
+    schema
 }
 
+/// The form of a text that is one whole expression, for values that are no text.
+pub(super) const WHOLE_EXPRESSION: &str = r"^\$\{\{[\s\S]*\}\}$";
+
+/// The form of a text that holds an expression.
+const WITH_EXPRESSION: &str = r"\$\{\{";
+
+/// Lets a value of a start, and everything in it, be given by an expression. What it comes to is
+/// checked again for each row.
+fn allow_expressions(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
+    let children = ["properties", "items"];
+    for (keyword, child) in schema.iter_mut() {
+        match (children.iter().position(|it| it == keyword), child) {
+            (Some(0), Value::Object(properties)) => {
+                properties.values_mut().for_each(allow_expressions);
+            }
+            (Some(1), items) => allow_expressions(items),
+            _ => {}
+        }
+    }
+    // An annotation keyword can stand beside `anyOf`, a constraint has to move into it.
+    for constraint in ["enum", "const", "maxLength"] {
+        if let Some(limit) = schema.shift_remove(constraint) {
+            schema.insert(
+                "anyOf".to_owned(),
+                json!([{ constraint: limit }, { "type": "string", "pattern": WITH_EXPRESSION }]),
+            );
+        }
+    }
+    if schema
+        .get("pattern")
+        .is_some_and(|it| it == duration::PATTERN)
+    {
+        schema["pattern"] = json!(DURATION_OR_EXPRESSION);
+    }
+    let types = match schema.get("type") {
+        Some(Value::String(one)) => vec![json!(one)],
+        Some(Value::Array(several)) => several.clone(),
+        _ => return,
+    };
+    if !types.contains(&json!("string")) {
+        let types: Vec<Value> = types.into_iter().chain([json!("string")]).collect();
+        schema.insert("type".to_owned(), types.into());
+        schema.insert("pattern".to_owned(), json!(WHOLE_EXPRESSION));
+    }
+}
+
+/// The form of a duration, or of a text that holds an expression.
+pub(super) const DURATION_OR_EXPRESSION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|\$\{\{";
+
 /// Fields that a start has and `defaults` has not.
-pub(super) const NOT_DEFAULTS: [&str; 2] = ["name", "workflowId"];
+pub(super) const NOT_DEFAULTS: [&str; 3] = ["name", "workflowId", "forEach"];
 
 /// The schema of `defaults`: a start's without what is a single start's own.
 pub(super) fn defaults(generator: &mut SchemaGenerator) -> Schema {
@@ -52,6 +122,16 @@ pub(super) fn validator() -> &'static Validator<Tree> {
         jsonschema::options_for::<Tree>()
             .build(value())
             .expect("the committed schema compiles")
+    })
+}
+
+/// The compiled schema of one start's fields.
+pub(super) fn start_validator() -> &'static Validator<Tree> {
+    static VALIDATOR: OnceLock<Validator<Tree>> = OnceLock::new();
+    VALIDATOR.get_or_init(|| {
+        jsonschema::options_for::<Tree>()
+            .build(&value()["$defs"]["StartFields"])
+            .expect("a part of the committed schema compiles")
     })
 }
 
@@ -115,6 +195,14 @@ mod tests {
                 assert!(property.get(keyword).is_some(), "{path} has no {keyword}");
             }
         }
+    }
+
+    #[test]
+    fn a_duration_or_expression_holds_the_form_of_a_duration() {
+        assert_eq!(
+            DURATION_OR_EXPRESSION,
+            format!("{}|{WITH_EXPRESSION}", duration::PATTERN)
+        );
     }
 
     #[test]

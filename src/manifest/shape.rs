@@ -2,7 +2,7 @@
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
-use jsonschema::{JsonType, ValidationError};
+use jsonschema::{JsonType, JsonTypeSet, ValidationError};
 use serde_json::Value as JsonValue;
 
 use super::diagnostic::{Code, nearest};
@@ -56,10 +56,6 @@ const REFUSED: &[(&str, &str)] = &[
         "enableEagerStart",
         "remove it: it needs a Worker in this process",
     ),
-    (
-        "forEach",
-        "rows are not supported yet; write one start for each",
-    ),
     ("identity", "pass it to the command: `--identity`"),
     ("namespace", "pass it to the command: `--namespace`"),
     (
@@ -91,7 +87,7 @@ pub(super) fn check(document: &Node) -> Vec<Finding> {
         return findings;
     }
     let errors = validator.iter_errors(TreeNode::Node(document));
-    for finding in errors.flat_map(|error| explain(&error, document)) {
+    for finding in errors.flat_map(|error| explain(&error, document, &[])) {
         let is_bytes = walk(document, &finding.path)
             .is_some_and(|node| matches!(node.value, Value::Binary(_)));
         if !is_bytes {
@@ -99,6 +95,24 @@ pub(super) fn check(document: &Node) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Checks the shape of one start whose expressions have been evaluated.
+pub(crate) fn check_start(start: &Node) -> Vec<Finding> {
+    let validator = schema::start_validator();
+    if validator.is_valid(TreeNode::Node(start)) {
+        return Vec::new();
+    }
+    // Names, examples and help texts are looked up from the root of the schema.
+    let above = [Step::Key("starts".to_owned()), Step::Index(0)];
+    let errors = validator.iter_errors(TreeNode::Node(start));
+    let findings = errors.flat_map(|error| explain(&error, start, &above));
+    findings
+        .map(|mut finding| {
+            finding.path.drain(..above.len());
+            finding
+        })
+        .collect()
 }
 
 /// Finds `!!binary` where the schema wants a value of some type. To the validator bytes look like
@@ -142,6 +156,12 @@ fn holds_bytes(node: &Node) -> bool {
     matches!(node.value, Value::Binary(_))
         || node.items().iter().any(holds_bytes)
         || node.entries().iter().any(|(_, value)| holds_bytes(value))
+}
+
+/// Whether a document says of itself that it is a JSON Schema.
+pub(super) fn is_json_schema(document: &Node) -> bool {
+    let dialect = document.get("$schema").and_then(Node::as_str);
+    dialect.is_some_and(|dialect| dialect.contains("json-schema.org/"))
 }
 
 /// A document that is not ours at all gets one finding, not one for each of its keys.
@@ -194,17 +214,40 @@ fn foreign(document: &Node) -> Option<Finding> {
     None
 }
 
-fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
-    let path: Vec<Step> = error
+/// The steps to the value that an error is about.
+pub(crate) fn steps(error: &ValidationError<'_>) -> impl Iterator<Item = Step> {
+    error
         .instance_path()
         .segments()
         .map(|segment| match segment {
             LocationSegment::Property(name) => Step::Key(name.into_owned()),
             LocationSegment::Index(index) => Step::Index(index),
         })
-        .collect();
+}
+
+/// Says an error about a value below `root` in a person's words. `above` leads from the root of
+/// the schema to `root`, and is a part of the findings' paths.
+fn explain(error: &ValidationError<'_>, root: &Node, above: &[Step]) -> Vec<Finding> {
+    let path: Vec<Step> = above.iter().cloned().chain(steps(error)).collect();
     let name = name_of(&path);
-    let found = walk(document, &path);
+    let found = walk(root, &path[above.len()..]);
+    match error.kind() {
+        // A constraint, or an expression in its place: what was meant is the constraint.
+        ValidationErrorKind::AnyOf { context } => {
+            let meant = context.first().and_then(|errors| errors.first());
+            // The error of a branch knows the branch's own paths only.
+            meant.map_or_else(Vec::new, |meant| explain_kind(meant, path, &name, found))
+        }
+        _ => explain_kind(error, path, &name, found),
+    }
+}
+
+fn explain_kind(
+    error: &ValidationError<'_>,
+    path: Vec<Step>,
+    name: &str,
+    found: Option<&Node>,
+) -> Vec<Finding> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
@@ -214,8 +257,8 @@ fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
             let key = property.as_str().unwrap_or_default();
             vec![missing_key(&path, key)]
         }
-        ValidationErrorKind::Type { kind } => vec![wrong_type(path, &name, kind, found)],
-        ValidationErrorKind::Enum { options } => vec![unknown_value(path, &name, options, found)],
+        ValidationErrorKind::Type { kind } => vec![wrong_type(path, name, kind, found)],
+        ValidationErrorKind::Enum { options } => vec![unknown_value(path, name, options, found)],
         ValidationErrorKind::Constant { expected_value } => vec![
             Finding::new(
                 Code::UnknownValue,
@@ -224,9 +267,18 @@ fn explain(error: &ValidationError<'_>, document: &Node) -> Vec<Finding> {
             )
             .with_help("remove the key to leave it out"),
         ],
-        ValidationErrorKind::Pattern { pattern } if pattern == duration::PATTERN => {
+        ValidationErrorKind::Pattern { pattern } if pattern == schema::DURATION_OR_EXPRESSION => {
             let text = found.and_then(Node::as_str).unwrap_or_default();
-            vec![invalid_duration(path, &name, text)]
+            vec![invalid_duration(path, name, text)]
+        }
+        // A text where only another type or an expression can stand.
+        ValidationErrorKind::Pattern { pattern } if pattern == schema::WHOLE_EXPRESSION => {
+            let types = schema::at(&path).map(|schema| &schema["type"]);
+            let types = types.and_then(JsonValue::as_array).into_iter().flatten();
+            let types = types.filter_map(|kind| kind.as_str()?.parse::<JsonType>().ok());
+            let types = types.fold(JsonTypeSet::empty(), JsonTypeSet::insert);
+            let kind = TypeKind::Multiple(types);
+            vec![wrong_type(path, name, &kind, found)]
         }
         ValidationErrorKind::Pattern { .. } => {
             let text = found.and_then(Node::as_str).unwrap_or_default();
@@ -360,6 +412,16 @@ fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>
         TypeKind::Single(single) => vec![*single],
         TypeKind::Multiple(set) => set.iter().filter(|kind| *kind != JsonType::Null).collect(),
     };
+    // Where a value is no text, a string is only another way to write an expression.
+    let takes_expressions = schema::at(&path).is_some_and(|schema| {
+        schema
+            .get("pattern")
+            .is_some_and(|it| it == schema::WHOLE_EXPRESSION)
+    });
+    let wanted: Vec<JsonType> = wanted
+        .into_iter()
+        .filter(|kind| !(takes_expressions && *kind == JsonType::String))
+        .collect();
     let words: Vec<&str> = if schema::at(&path).is_some_and(is_duration) {
         vec!["a duration"]
     } else {
@@ -504,7 +566,7 @@ fn item_example(path: &[Step]) -> Option<String> {
 }
 
 fn is_duration(schema: &JsonValue) -> bool {
-    schema.get("pattern").and_then(JsonValue::as_str) == Some(duration::PATTERN)
+    schema.get("pattern").and_then(JsonValue::as_str) == Some(schema::DURATION_OR_EXPRESSION)
 }
 
 fn same_word(a: &str, b: &str) -> bool {

@@ -33,7 +33,11 @@ pub struct Source {
     name: String,
     folder: PathBuf,
     text: String,
-    sha256: String,
+    /// Lines before the text, if it is a part of a file.
+    lines_before: u32,
+    /// Whether it was found in a folder and not named.
+    found: bool,
+    sha256: OnceLock<String>,
     line_starts: OnceLock<Vec<u32>>,
     shown: OnceLock<Option<String>>,
     ascii: OnceLock<bool>,
@@ -43,15 +47,24 @@ impl Source {
     /// Wraps text that is already in memory. `name` is shown in messages; `folder` is where
     /// relative paths inside the manifest start.
     pub fn new(name: impl Into<String>, folder: impl Into<PathBuf>, text: String) -> Self {
-        let sha256 = hex(&Sha256::digest(text.as_bytes()));
         Source {
             name: name.into(),
             folder: folder.into(),
             text,
-            sha256,
+            lines_before: 0,
+            found: false,
+            sha256: OnceLock::new(),
             line_starts: OnceLock::new(),
             shown: OnceLock::new(),
             ascii: OnceLock::new(),
+        }
+    }
+
+    /// Wraps a part of a file that begins at `line`, counted from 1.
+    pub fn part(name: impl Into<String>, line: u32, text: String) -> Self {
+        Source {
+            lines_before: line.saturating_sub(1),
+            ..Source::new(name, ".", text)
         }
     }
 
@@ -81,7 +94,8 @@ impl Source {
 
     /// SHA-256 of the text, in lower-case hexadecimal.
     pub fn sha256(&self) -> &str {
-        &self.sha256
+        let digest = || hex(&Sha256::digest(self.text.as_bytes()));
+        self.sha256.get_or_init(digest)
     }
 
     /// Line and column of a byte offset, both counted from 1; columns count characters.
@@ -94,13 +108,23 @@ impl Source {
             }
             before => before.map_or(0, str::len),
         };
-        (line + 1, column as u32 + 1)
+        (self.lines_before + line + 1, column as u32 + 1)
     }
 
     /// Line of a byte offset, counted from 1. Unlike the column, it is found at once in a file of
     /// a single line.
     pub fn line(&self, offset: u32) -> u32 {
-        self.line_of(offset).0 + 1
+        self.lines_before + self.line_of(offset).0 + 1
+    }
+
+    /// Whether it was found in a folder that was named, and may be there for another reason.
+    pub(super) fn is_found(&self) -> bool {
+        self.found
+    }
+
+    /// Lines of the file before the text.
+    pub(super) fn lines_before(&self) -> u32 {
+        self.lines_before
     }
 
     /// Index of the line that holds `offset`, and the offset at which that line starts.
@@ -141,33 +165,41 @@ pub fn read_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
         if path.as_os_str() == "-" {
             if seen.insert(path.clone()) {
                 let read = read_text("<stdin>", std::io::stdin().lock());
-                collect(
-                    read.map(|text| ("<stdin>".into(), PathBuf::from("."), text)),
-                    &mut sources,
-                    &mut problems,
-                );
+                let read = read.map(|text| ("<stdin>".into(), PathBuf::from("."), text));
+                collect(read, false, &mut sources, &mut problems);
             }
             continue;
         }
         for file in files_below(path, &mut problems) {
             let identity = file.canonicalize().unwrap_or_else(|_| file.clone());
             if seen.insert(identity) {
-                collect(read_file(&file), &mut sources, &mut problems);
+                collect(read_file(&file), path.is_dir(), &mut sources, &mut problems);
             }
         }
     }
     (sources, problems)
 }
 
+/// Reads one file that is no manifest, or says why it cannot be read.
+pub fn read_one(path: &Path) -> (Option<Arc<Source>>, Vec<Diagnostic>) {
+    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    collect(read_file(path), false, &mut sources, &mut problems);
+    (sources.pop(), problems)
+}
+
 type Named = (String, PathBuf, String);
 
 fn collect(
     read: Result<Named, Diagnostic>,
+    found: bool,
     sources: &mut Vec<Arc<Source>>,
     problems: &mut Vec<Diagnostic>,
 ) {
     match read {
-        Ok((name, folder, text)) => sources.push(Arc::new(Source::new(name, folder, text))),
+        Ok((name, folder, text)) => sources.push(Arc::new(Source {
+            found,
+            ..Source::new(name, folder, text)
+        })),
         Err(problem) => problems.push(problem),
     }
 }

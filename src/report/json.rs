@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::summary::Summary;
 use crate::journal::record::StartRecord;
-use crate::run::event::{ApplyStarted, Input, Invocation, Service, Stopped};
+use crate::run::event::{ApplyStarted, Input, Invocation, Selected, Service, Stopped};
 
 /// The report of an apply. `starts` comes last, so that it can be written as it is read.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,6 +35,9 @@ pub struct Head {
     service: Service,
     /// The manifest files.
     inputs: Vec<Input>,
+    /// Which part of all starts, unless it is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<Selected>,
     /// What came of it, in numbers.
     summary: Summary,
     /// Why the apply ended before all starts were made, if it did.
@@ -60,6 +63,7 @@ impl Head {
             invocation,
             service,
             inputs,
+            selection,
             ..
         } = started;
         let duration = finished_at.duration_since(invocation.started_at);
@@ -73,6 +77,7 @@ impl Head {
             },
             service,
             inputs,
+            selection,
             stopped: summary.stopped.clone(),
             summary,
         }

@@ -205,7 +205,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
         finished.first_run_id = first.filter(|first| *first != step.run_id && !first.is_empty());
         finished.run_id = Some(step.run_id);
         finished.existing_state = step.state;
-        let fails = self.context.fail_existing || self.start.fail_existing;
+        let fails = self.context.fail_existing || self.start.settings.fail_existing;
         if step.outcome == Outcome::Existing && fails {
             finished.error = Some(existing_error());
         }
@@ -437,8 +437,8 @@ fn blank(context: &Context, start: &Start, outcome: Outcome) -> StartFinished {
         workflow_id: start.workflow_id.clone(),
         run_id: None,
         first_run_id: None,
-        workflow_type: start.workflow_type.clone(),
-        task_queue: start.task_queue.clone(),
+        workflow_type: start.workflow_type.to_string(),
+        task_queue: start.task_queue.to_string(),
         request_id: context
             .key
             .request_id(&context.namespace, &start.workflow_id)
@@ -449,7 +449,7 @@ fn blank(context: &Context, start: &Start, outcome: Outcome) -> StartFinished {
         throttled: 0,
         latency_ms: 0.0,
         error: None,
-        cron: start.cron_schedule.is_some(),
+        cron: start.settings.cron_schedule.is_some(),
     }
 }
 

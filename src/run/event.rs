@@ -47,6 +47,31 @@ pub struct ApplyStarted {
     /// How many starts, if it is known before the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// Which part of all starts, unless it is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selected>,
+}
+
+/// A part of all starts of some manifests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Selected {
+    /// Patterns of names and Workflow IDs; none if any will do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// The shard, such as `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// Number of all starts.
+    pub of: u64,
+}
+
+impl ApplyStarted {
+    /// One past the highest index that a start can have.
+    pub fn indices(&self) -> u64 {
+        let of = self.selection.as_ref().map(|selection| selection.of);
+        of.or(self.total).unwrap_or(u64::MAX)
+    }
 }
 
 /// One run of this program.

@@ -1,14 +1,16 @@
 //! The engine against a scripted service, on a paused clock.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 use temporal_manifest::expand::identity::IdempotencyKey;
-use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, SourceLine, Start};
+use temporal_manifest::expand::start::{
+    IdConflictPolicy, IdReusePolicy, Settings, SourceLine, Start,
+};
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
@@ -73,7 +75,7 @@ impl Service {
         let run_id = format!("run-{}", start.workflow_id);
         let owner = runs.get(&start.workflow_id).cloned();
         let terminates = policies == Policies::AsAsked
-            && start.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
+            && start.settings.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
         match owner {
             Some(owner) if owner == request_id.to_string() && !terminates => {}
             Some(owner) if !terminates => {
@@ -173,28 +175,19 @@ fn start(index: u64, conflict: Option<IdConflictPolicy>) -> Start {
         },
         name: None,
         workflow_id: format!("workflow-{index}"),
-        workflow_type: "Scripted".to_owned(),
-        task_queue: "scripted".to_owned(),
+        workflow_type: "Scripted".into(),
+        task_queue: "scripted".into(),
         args: Vec::new(),
-        id_reuse_policy: Some(IdReusePolicy::AllowDuplicate),
-        id_conflict_policy: conflict,
-        execution_timeout: None,
-        run_timeout: None,
-        task_timeout: None,
-        start_delay: None,
-        cron_schedule: None,
-        retry_policy: None,
         memo: Vec::new(),
         search_attributes: Vec::new(),
         headers: Vec::new(),
-        priority: None,
         static_summary: None,
         static_details: None,
-        versioning_override: None,
-        completion_callbacks: Vec::new(),
-        links: Vec::new(),
-        on_conflict: None,
-        fail_existing: false,
+        settings: Arc::new(Settings {
+            id_reuse_policy: Some(IdReusePolicy::AllowDuplicate),
+            id_conflict_policy: conflict,
+            ..Settings::default()
+        }),
     }
 }
 

@@ -706,7 +706,7 @@ fn load(text: &str) {
         color: false,
         width: 80,
     };
-    let drawn = manifest::drawing::render(&loaded.diagnostics, style);
+    let drawn = manifest::drawing::render(&loaded.diagnostics, 0, style);
     assert_eq!(drawn.is_empty(), loaded.diagnostics.is_empty());
     for diagnostic in &loaded.diagnostics {
         diagnostic.to_record();

@@ -8,15 +8,20 @@ pub(super) mod report;
 pub(super) mod schema;
 pub(super) mod validate;
 
-use temporal_manifest::expand::identity::IdempotencyKey;
-use temporal_manifest::expand::{Expansion, Options, Preflight};
-use temporal_manifest::manifest;
-use temporal_manifest::manifest::diagnostic::Diagnostic;
-use temporal_manifest::manifest::source::Source;
-
 use std::sync::Arc;
 
-use super::args::PathArgs;
+use temporal_manifest::expand::identity::IdempotencyKey;
+use temporal_manifest::expand::selection::Selection;
+use temporal_manifest::expand::vars::Overrides;
+use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
+use temporal_manifest::manifest;
+use temporal_manifest::manifest::diagnostic::{self, Diagnostic};
+use temporal_manifest::manifest::source::Source;
+
+use super::args::{GlobalArgs, PathArgs};
+use super::environment::Environment;
+use super::exit::Exit;
+use super::{output, settings};
 
 /// Manifests that were read, checked and run dry.
 struct Checked {
@@ -26,22 +31,77 @@ struct Checked {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks everything that can be known without the network.
-fn check(paths: &PathArgs, key: Option<&IdempotencyKey>, digest: bool) -> Checked {
-    let loaded = manifest::load(&paths.all());
+impl Checked {
+    /// Shows what is wrong, and whether something is.
+    fn show(&mut self, global: &GlobalArgs, environment: &Environment) -> bool {
+        let hidden = self.preflight.hidden;
+        output::diagnostics(&mut self.diagnostics, hidden, global, environment)
+    }
+
+    /// Number of problems, also of those that are not kept.
+    fn problems(&self) -> u64 {
+        self.diagnostics.len() as u64 + self.preflight.hidden
+    }
+}
+
+/// What the starts depend on beside the manifests.
+struct Wanted {
+    key: Option<IdempotencyKey>,
+    digest: bool,
+    selection: Selection,
+    invocation: Invocation,
+}
+
+/// Reads and checks everything that can be known without the network. `Err` is how it ends.
+fn check(
+    paths: &PathArgs,
+    wanted: Wanted,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Checked, Exit> {
+    let mut vars = Overrides {
+        typed: Vec::new(),
+        texts: paths.var.clone(),
+    };
+    let mut loaded = manifest::load(&paths.all());
+    for file in &paths.var_file {
+        let (source, mut problems) = manifest::source::read_one(file);
+        if let Some(source) = source {
+            vars.typed
+                .extend(manifest::read_map(&source, &mut problems));
+        }
+        loaded.diagnostics.append(&mut problems);
+    }
+    let is_error = |it: &Diagnostic| it.severity == diagnostic::Severity::Error;
+    let sound = !loaded.diagnostics.iter().any(is_error);
+    let usage = |message: &str, help: Option<&str>| {
+        output::fail(global.output, Exit::Usage, "usage", message, help)
+    };
     let options = Options {
-        key: key.cloned(),
-        digest,
+        key: wanted.key,
+        digest: wanted.digest,
         allow_outside: paths.allow_outside,
+        env: settings::allowed_env(&paths.allow_env, environment),
+        vars: vars.clone(),
+        selection: wanted.selection,
+        invocation: wanted.invocation,
     };
     let expansion = Expansion::new(loaded.manifests, options);
+    // A manifest that cannot be read may be the one that declares the variable.
+    let mut expansion = expansion.map_err(|error| {
+        if sound {
+            return usage(&error.to_string(), error.help().as_deref());
+        }
+        output::diagnostics(&mut loaded.diagnostics, 0, global, environment);
+        Exit::Invalid
+    })?;
     let mut preflight = expansion.preflight();
     let mut diagnostics = loaded.diagnostics;
     diagnostics.append(&mut preflight.diagnostics);
-    Checked {
+    Ok(Checked {
         sources: loaded.sources,
         expansion,
         preflight,
         diagnostics,
-    }
+    })
 }

@@ -7,6 +7,7 @@ use temporal_manifest::manifest::diagnostic::Diagnostic;
 
 use serde_json::json;
 
+use super::Wanted;
 use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
@@ -25,8 +26,24 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
             );
         }
     };
-    let mut checked = super::check(&args.paths, key.as_ref(), false);
-    if output::diagnostics(&mut checked.diagnostics, global, environment) {
+    let selection = match settings::selection(&args.selection, environment) {
+        Ok(selection) => selection,
+        Err(error) => {
+            let error = error.to_string();
+            return output::fail(global.output, Exit::Usage, "usage", &error, None);
+        }
+    };
+    let wanted = Wanted {
+        key,
+        digest: false,
+        selection,
+        invocation: settings::invocation(),
+    };
+    let mut checked = match super::check(&args.paths, wanted, global, environment) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    if checked.show(global, environment) {
         if matches!(
             global.output,
             Some(OutputFormat::Json | OutputFormat::Jsonl)
@@ -45,7 +62,7 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
         Ok(()) => Exit::Success,
         Err(Failure::Write(error)) => output::written(Err(error), Exit::Success),
         Err(Failure::Changed(mut diagnostics)) => {
-            output::diagnostics(&mut diagnostics, global, environment);
+            output::diagnostics(&mut diagnostics, 0, global, environment);
             Exit::Invalid
         }
     }

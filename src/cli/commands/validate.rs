@@ -1,15 +1,26 @@
 //! `validate`: everything that can be known from the files.
 
 use serde_json::json;
+use temporal_manifest::expand::selection::Selection;
 
+use super::Wanted;
 use crate::cli::args::{GlobalArgs, OutputFormat, ValidateArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
-use crate::cli::output;
+use crate::cli::{output, settings};
 
 pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
-    let mut checked = super::check(&args.paths, None, false);
-    let invalid = output::diagnostics(&mut checked.diagnostics, global, environment);
+    let wanted = Wanted {
+        key: None,
+        digest: false,
+        selection: Selection::default(),
+        invocation: settings::invocation(),
+    };
+    let mut checked = match super::check(&args.paths, wanted, global, environment) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let invalid = checked.show(global, environment);
     let exit = if invalid {
         Exit::Invalid
     } else {
@@ -20,16 +31,12 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Enviro
         Some(OutputFormat::Json | OutputFormat::Jsonl) => output::data(&as_json(&checked, invalid)),
         Some(OutputFormat::None | OutputFormat::Github) => return exit,
         Some(OutputFormat::Text) | None if invalid => {
-            let problems = checked.diagnostics.len();
-            output::say(&counted(problems, "problem"));
+            output::say(&counted(checked.problems(), "problem"));
             return exit;
         }
         Some(OutputFormat::Text) | None => {
-            let files = counted(files, "file");
-            output::data(&format!(
-                "valid: {} in {files}\n",
-                counted(starts as usize, "start")
-            ))
+            let files = counted(files as u64, "file");
+            output::data(&format!("valid: {} in {files}\n", counted(starts, "start")))
         }
     };
     if written == Exit::Success {
@@ -53,12 +60,13 @@ pub(super) fn as_json(checked: &super::Checked, invalid: bool) -> String {
         "files": checked.sources.len(),
         "starts": checked.preflight.total,
         "diagnostics": records,
+        "hidden": checked.preflight.hidden,
     });
     format!("{document:#}\n")
 }
 
 /// `1 file`, `2 files`.
-pub(super) fn counted(count: usize, word: &str) -> String {
+pub(super) fn counted(count: u64, word: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {word}{plural}")
 }

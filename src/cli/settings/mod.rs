@@ -9,12 +9,17 @@ mod layer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use temporal_manifest::client::config::{self, Preset, Profile};
 use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
+use temporal_manifest::expand::selection::{Selection, Shard};
+use temporal_manifest::expand::{AllowedEnv, Invocation};
 use temporal_manifest::run::attempt::IDENTITY_PREFIX;
 
-use super::args::{ColorChoice, ConnectionArgs, GlobalArgs};
+use super::args::{ColorChoice, ConnectionArgs, GlobalArgs, SelectionArgs, ShardChoice};
 use super::environment::Environment;
 use layer::{Layer, Pem};
 
@@ -62,6 +67,58 @@ pub(crate) fn given_key(
         }
         Some(key) => Ok(Some(IdempotencyKey::given(key))),
         None => Ok(None),
+    }
+}
+
+/// Which starts are meant.
+pub(crate) fn selection(
+    flags: &SelectionArgs,
+    environment: &Environment,
+) -> Result<Selection, SettingError> {
+    let shard = match flags.shard {
+        None => None,
+        Some(ShardChoice::Given(shard)) => Some(shard),
+        Some(ShardChoice::Auto(of)) => Some(shard_of_job(of, environment)?),
+    };
+    Selection::new(&flags.select, shard)
+        .map_err(|error| SettingError::new(format!("--select: {error}")))
+}
+
+/// The shard of a pod of a Kubernetes Indexed Job. Its index counts from 0.
+/// Source: Kubernetes documentation, "Indexed Job".
+fn shard_of_job(of: u32, environment: &Environment) -> Result<Shard, SettingError> {
+    const INDEX: &str = "JOB_COMPLETION_INDEX";
+    let index = environment.variable(INDEX).ok_or_else(|| {
+        SettingError::new(format!("--shard auto/{of} needs {INDEX}, which is not set"))
+    })?;
+    let number = index
+        .parse::<u32>()
+        .ok()
+        .and_then(|index| index.checked_add(1));
+    number
+        .and_then(|number| Shard::new(number, of))
+        .ok_or_else(|| {
+            SettingError::new(format!(
+                "{INDEX} is `{index}`, and --shard auto/{of} takes 0 to {}",
+                of - 1
+            ))
+        })
+}
+
+/// Variables that manifests may read, with their values.
+pub(crate) fn allowed_env(names: &[String], environment: &Environment) -> AllowedEnv {
+    let value = |name: &String| environment.variables.get(name).cloned();
+    names
+        .iter()
+        .map(|name| (name.clone(), value(name)))
+        .collect()
+}
+
+/// A new invocation.
+pub(crate) fn invocation() -> Invocation {
+    Invocation {
+        id: Uuid::new_v4().to_string(),
+        started_at: Timestamp::now(),
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use temporal_manifest::client::connect::{
     ConnectError, Prepared, connect, prepare as prepare_connection,
@@ -22,11 +21,12 @@ use temporal_manifest::manifest::diagnostic::Severity;
 use temporal_manifest::report::files;
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::event::{
-    ApplyFinished, ApplyStarted, Event, Input, Invocation, Service, Stopped,
+    ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
 };
 use temporal_manifest::run::wait::WaitLimits;
 use temporal_manifest::run::{self, Limits, engine};
 
+use super::Wanted;
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
@@ -73,10 +73,10 @@ fn prepare(
     let usage = |message: &str, help: Option<&str>| {
         output::fail(global.output, Exit::Usage, "usage", message, help)
     };
-    let invocation_id = Uuid::new_v4().to_string();
+    let invocation = settings::invocation();
     let given = settings::given_key(args.idempotency_key.as_deref(), environment)
         .map_err(|error| usage(&error.to_string(), None))?;
-    let connection = settings::connection(&args.connection, global, environment, &invocation_id)
+    let connection = settings::connection(&args.connection, global, environment, &invocation.id)
         .map_err(|error| usage(&error.to_string(), None))?;
     let prepared =
         prepare_connection(connection).map_err(|error| usage(&error.to_string(), None))?;
@@ -101,13 +101,20 @@ fn prepare(
             IdempotencyKey::given(own)
         }
     };
-    let wants_digest = args.journal.is_some() || unfinished.is_some();
-    let mut checked = super::check(&args.paths, Some(&key), wants_digest);
+    let selection = settings::selection(&args.selection, environment)
+        .map_err(|error| usage(&error.to_string(), None))?;
+    let wanted = Wanted {
+        key: Some(key.clone()),
+        digest: args.journal.is_some() || unfinished.is_some(),
+        selection: selection.clone(),
+        invocation: invocation.clone(),
+    };
+    let mut checked = super::check(&args.paths, wanted, global, environment)?;
     checked
         .diagnostics
         .retain(|it| it.severity == Severity::Error);
-    if output::diagnostics(&mut checked.diagnostics, global, environment) {
-        let problems = super::validate::counted(checked.diagnostics.len(), "problem");
+    if checked.show(global, environment) {
+        let problems = super::validate::counted(checked.problems(), "problem");
         output::say(&format!("{problems}; nothing was sent"));
         if matches!(
             global.output,
@@ -123,9 +130,25 @@ fn prepare(
             output::fail(global.output, Exit::NotWritten, "report", &message, None)
         })?;
     }
+    let total = checked.preflight.total;
+    let selected = (!selection.is_all()).then(|| Selected {
+        select: selection.patterns().to_vec(),
+        shard: selection.shard().map(|shard| shard.to_string()),
+        of: checked.preflight.of,
+    });
+    if total == 0
+        && selected
+            .as_ref()
+            .is_some_and(|it| it.shard.is_none() && it.of > 0)
+    {
+        let of = super::validate::counted(checked.preflight.of, "start");
+        let message = format!("--select matches none of {of}");
+        let help = "it is held against names and Workflow IDs; `render -o jsonl` shows them";
+        return Err(usage(&message, Some(help)));
+    }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     if let Some(unfinished) = &unfinished {
-        fits(unfinished, &digest, connection).map_err(|message| {
+        fits(unfinished, &digest, selected.as_ref(), connection).map_err(|message| {
             let help = format!(
                 "to start what is new and leave out what was started, apply without --resume and with `--idempotency-key {}`",
                 key.as_str()
@@ -133,11 +156,11 @@ fn prepare(
             usage(&message, Some(&help))
         })?;
     }
-    let started_at = Timestamp::now();
+    let started_at = invocation.started_at;
     let context = Context {
         key,
         namespace: connection.namespace.clone(),
-        invocation_id,
+        invocation_id: invocation.id,
         started_at,
         fail_existing: args.fail_existing,
         retry_for: args.retry_for.unwrap_or(RETRY_FOR),
@@ -146,7 +169,8 @@ fn prepare(
         path: source.name().to_owned(),
         sha256: source.sha256().to_owned(),
     });
-    let total = checked.preflight.total;
+    let rows = std::mem::take(&mut checked.preflight.inputs).into_iter();
+    let inputs = inputs.chain(rows.map(|(path, sha256)| Input { path, sha256 }));
     let started = ApplyStarted {
         at: started_at,
         invocation: Invocation {
@@ -163,6 +187,7 @@ fn prepare(
         },
         inputs: inputs.collect(),
         total: Some(total),
+        selection: selected,
     };
     let limits = Limits {
         parallelism: args.parallelism.map_or(PARALLELISM, usize::from),

@@ -5,6 +5,7 @@ use temporal_manifest::journal::record::{Header, Line, Resumed, StartRecord};
 use temporal_manifest::journal::resume::{Indices, Unfinished};
 use temporal_manifest::journal::{Journal, JournalError};
 use temporal_manifest::report::summary::Summary;
+use temporal_manifest::run::event::Selected;
 
 use crate::cli::args::ApplyArgs;
 use crate::cli::commands::report;
@@ -13,6 +14,7 @@ use crate::cli::commands::report;
 pub(super) fn fits(
     unfinished: &Unfinished,
     digest: &str,
+    selected: Option<&Selected>,
     connection: &Connection,
 ) -> Result<(), String> {
     let header = &unfinished.header;
@@ -22,6 +24,13 @@ pub(super) fn fits(
             "the journal is about the namespace `{namespace}`, and this apply is about `{}`",
             connection.namespace
         ));
+    }
+    let theirs = header.apply.selection.as_ref();
+    let of = |part: Option<&Selected>| part.map(|it| (it.select.clone(), it.shard.clone()));
+    if of(theirs) != of(selected) {
+        return Err(
+            "the journal is about another part of the starts (--select, --shard)".to_owned(),
+        );
     }
     if header.digest != digest {
         return Err(

@@ -1,0 +1,344 @@
+//! Argument schemas: the JSON Schema of a Workflow type's list of arguments, held against every
+//! start of the type.
+//!
+//! `$ref` leads into the schema itself and to files below the manifest's folder, never to the
+//! network.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{Retrieve, Uri, ValidationError, Validator};
+use serde_json::Value as JsonValue;
+
+use super::folder::Folder;
+use super::payload::Payload;
+use super::start::Start;
+use crate::manifest::diagnostic::{Code, Diagnostic, Place};
+use crate::manifest::finding::Finding;
+use crate::manifest::locate::Step;
+use crate::manifest::node::{Key, Node, Value};
+use crate::manifest::source::Source;
+use crate::manifest::{Manifest, Tree, TreeNode, json, reader, shorten, steps};
+
+/// Largest schema file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most problems that are told of one start's arguments.
+const MAX_PROBLEMS: usize = 10;
+
+/// Longest message of the validator's own, in characters.
+const MAX_MESSAGE: usize = 200;
+
+/// The argument schemas of a manifest.
+#[derive(Debug, Default)]
+pub(super) struct ArgSchemas(Vec<ArgSchema>);
+
+#[derive(Debug)]
+struct ArgSchema {
+    workflow_type: Box<str>,
+    /// How its place is called: a path, or the manifest's key.
+    name: String,
+    validator: Validator<Tree>,
+}
+
+impl ArgSchemas {
+    /// Reads and compiles the schemas of a manifest.
+    pub(super) fn compile(
+        manifest: &Manifest,
+        folder: Folder<'_>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut schemas = Vec::new();
+        for (key, node) in manifest.arg_schemas() {
+            match compile(key, node, manifest.source(), folder) {
+                Ok(schema) => schemas.push(schema),
+                Err(message) => diagnostics.push(
+                    Diagnostic::new(Code::InvalidArgSchema, message)
+                        .with_help("write a JSON Schema of the list of arguments, such as `{type: array, prefixItems: [{type: string}]}`, or the path of a file with one")
+                        .at(manifest.source(), if node.as_str().is_some() { node.span } else { key.span }),
+                ),
+            }
+        }
+        ArgSchemas(schemas)
+    }
+
+    /// Holds a start's arguments against the schema of its type, if there is one.
+    pub(super) fn check(&self, start: &Start) -> Vec<Finding> {
+        let schema = self
+            .0
+            .iter()
+            .find(|schema| *schema.workflow_type == *start.workflow_type);
+        schema.map_or_else(Vec::new, |schema| schema.check(&start.args))
+    }
+}
+
+fn compile(
+    key: &Key,
+    node: &Node,
+    source: &Arc<Source>,
+    folder: Folder<'_>,
+) -> Result<ArgSchema, String> {
+    let root = folder
+        .path
+        .canonicalize()
+        .map_err(|error| format!("cannot read `{}`: {error}", folder.path.display()))?;
+    let retriever = Files {
+        root: root.clone(),
+        allow_outside: folder.allow_outside,
+    };
+    let (schema, base, name) = match &node.value {
+        Value::String(file) => {
+            let real = folder.find(file)?;
+            let name = folder.join(file).display().to_string();
+            (read(&real, &name)?, real, name)
+        }
+        Value::Map(_) | Value::Bool(_) => {
+            let schema = serde_json::to_value(node).map_err(|error| error.to_string())?;
+            let name = format!("{}, argSchemas", source.name());
+            (schema, root.join("manifest"), name)
+        }
+        _ => {
+            return Err(format!(
+                "an argument schema is a schema or a path, and this is {}",
+                node.kind()
+            ));
+        }
+    };
+    let validator = jsonschema::options_for::<Tree>()
+        .with_retriever(retriever)
+        .with_base_uri(uri(&base))
+        .should_validate_formats(true)
+        .build(&schema)
+        .map_err(|error| {
+            let at = error.instance_path().to_string();
+            let place = if at.is_empty() {
+                String::new()
+            } else {
+                format!(" at `{at}`")
+            };
+            let message = error.to_string();
+            // What the library says before it hands on our own words.
+            let own = message
+                .rsplit_once("retrieving it failed: ")
+                .map(|(_, own)| own);
+            let message = cut(own.unwrap_or(&message));
+            format!(
+                "the argument schema of `{}` cannot be used{place}: {message}",
+                shorten(&key.text)
+            )
+        })?;
+    Ok(ArgSchema {
+        workflow_type: key.text.clone(),
+        name,
+        validator,
+    })
+}
+
+/// Reads a file with one JSON or YAML document.
+fn read(path: &Path, name: &str) -> Result<JsonValue, String> {
+    let cannot = |error: std::io::Error| format!("cannot read `{name}`: {error}");
+    let length = std::fs::metadata(path).map_err(cannot)?.len();
+    if length > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES / (1024 * 1024);
+        return Err(format!("`{name}` is larger than {limit} MiB"));
+    }
+    let text = std::fs::read_to_string(path).map_err(cannot)?;
+    let source = Arc::new(Source::new(name, ".", text));
+    let mut problems = Vec::new();
+    let mut documents = reader::read(&source, &mut problems);
+    if let Some(problem) = problems.first() {
+        let place = problem
+            .place
+            .as_ref()
+            .map_or(name.to_owned(), Place::to_text);
+        return Err(format!("{place}: {}", problem.message));
+    }
+    match (documents.pop(), documents.is_empty()) {
+        (Some(document), true) => {
+            serde_json::to_value(&document).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("`{name}` holds several documents")),
+    }
+}
+
+/// The `file:` URI of a path.
+fn uri(path: &Path) -> String {
+    let mut uri = "file://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri
+}
+
+/// The path of a `file:` URI.
+fn path(uri: &str) -> Option<PathBuf> {
+    let encoded = uri.strip_prefix("file://")?;
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    Some(PathBuf::from(String::from_utf8(bytes).ok()?))
+}
+
+/// Follows references to files below a folder.
+struct Files {
+    root: PathBuf,
+    allow_outside: bool,
+}
+
+impl Retrieve for Files {
+    fn retrieve(
+        &self,
+        uri: &Uri<String>,
+    ) -> Result<JsonValue, Box<dyn std::error::Error + Send + Sync>> {
+        let path = path(uri.as_str())
+            .ok_or_else(|| format!("`{uri}` is no file, and nothing is read from the network"))?;
+        // Where the folder is on this machine says nothing to anybody.
+        let below = path.strip_prefix(&self.root).ok();
+        let below = below.or_else(|| path.file_name().map(Path::new));
+        let name = below.unwrap_or(&path).display().to_string();
+        let outside = || format!("the reference to `{name}` leads out of the manifest's folder");
+        if !self.allow_outside && !path.starts_with(&self.root) {
+            return Err(outside().into());
+        }
+        let real = path
+            .canonicalize()
+            .map_err(|error| format!("cannot read `{name}`: {error}"))?;
+        if !self.allow_outside && !real.starts_with(&self.root) {
+            return Err(outside().into());
+        }
+        Ok(read(&real, &name)?)
+    }
+}
+
+impl ArgSchema {
+    fn check(&self, args: &[Payload]) -> Vec<Finding> {
+        let (mut items, mut opaque) = (Vec::new(), Vec::new());
+        for (index, payload) in args.iter().enumerate() {
+            let value = match payload.encoding() {
+                b"json/plain" => json::parse(&payload.data).ok(),
+                _ => None,
+            };
+            // What is not JSON cannot be held against a schema, but counts as an argument.
+            if value.is_none() && payload.encoding() != b"binary/null" {
+                opaque.push(index);
+            }
+            items.push(value.unwrap_or_else(null));
+        }
+        let list = Node {
+            value: Value::List(items.into()),
+            ..null()
+        };
+        if self.validator.is_valid(TreeNode::Node(&list)) {
+            return Vec::new();
+        }
+        let errors = self.validator.iter_errors(TreeNode::Node(&list));
+        let findings = errors.filter_map(|error| {
+            let path: Vec<Step> = steps(&error).collect();
+            let is_opaque = matches!(path.first(), Some(Step::Index(it)) if opaque.contains(it));
+            (!is_opaque).then(|| self.finding(&error, &path))
+        });
+        findings.take(MAX_PROBLEMS).collect()
+    }
+
+    fn finding(&self, error: &ValidationError<'_>, path: &[Step]) -> Finding {
+        let what = shorten(&self.workflow_type);
+        let subject = match path {
+            [] => format!("the arguments of `{what}`"),
+            [Step::Index(index)] => format!("argument {} of `{what}`", index + 1),
+            [Step::Index(index), rest @ ..] => {
+                format!("`{}` in argument {} of `{what}`", dotted(rest), index + 1)
+            }
+            _ => format!("`{}` in the arguments of `{what}`", dotted(path)),
+        };
+        let message = match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                format!(
+                    "{subject}: `{}` is missing",
+                    property.as_str().unwrap_or_default()
+                )
+            }
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let unexpected = unexpected.iter().map(|key| format!("`{}`", shorten(key)));
+                let unexpected = unexpected.collect::<Vec<_>>().join(", ");
+                format!("{subject}: there is no key {unexpected}")
+            }
+            ValidationErrorKind::Type { kind } => {
+                let wanted = match kind {
+                    TypeKind::Single(single) => single.to_string(),
+                    TypeKind::Multiple(set) => {
+                        let wanted = set.iter().map(|kind| kind.to_string());
+                        wanted.collect::<Vec<_>>().join(" or ")
+                    }
+                };
+                let given = cut(&error.instance().to_string());
+                format!("{subject} must be of type {wanted}, and this is {given}")
+            }
+            ValidationErrorKind::MinItems { limit } if path.is_empty() => {
+                let arguments = arguments(*limit);
+                format!("`{what}` takes at least {arguments}, and this start has fewer")
+            }
+            ValidationErrorKind::MaxItems { limit } if path.is_empty() => {
+                let arguments = arguments(*limit);
+                format!("`{what}` takes at most {arguments}, and this start has more")
+            }
+            ValidationErrorKind::AdditionalItems { limit } if path.is_empty() => {
+                let arguments = arguments(*limit as u64);
+                format!("`{what}` takes {arguments}, and this start has more")
+            }
+            ValidationErrorKind::FalseSchema => format!("{subject} must not be there"),
+            _ => format!("{subject}: {}", cut(&error.to_string())),
+        };
+        let mut at: Vec<Step> = vec!["args".into()];
+        at.extend(path.iter().cloned());
+        let help = format!("{}: {}", self.name, error.schema_path());
+        Finding::new(Code::ArgumentMismatch, at, message)
+            .with_help(format!("the schema is in {help}"))
+    }
+}
+
+fn null() -> Node {
+    Node {
+        value: Value::Null,
+        span: Default::default(),
+    }
+}
+
+fn arguments(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} argument{plural}")
+}
+
+/// Steps as people write them: `lines[0].cents`.
+fn dotted(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text.push_str(&format!(".{key}")),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+/// A message of the validator's own, which may hold a whole argument.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

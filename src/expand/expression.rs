@@ -1,0 +1,473 @@
+//! One expression: compiled once, evaluated per row.
+//!
+//! minijinja evaluates; an expression that only looks something up, perhaps with a cast, is read
+//! here, because rows are many and most expressions are that. Both give the same results, which a
+//! test holds.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use minijinja::value::{Value as Jinja, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Expression as Compiled, UndefinedBehavior};
+use serde_json::Number;
+
+use super::casts::Cast;
+use super::scope::{Constants, Found, Name, Scope, not_allowed};
+use crate::manifest::diagnostic::{Code, nearest};
+use crate::manifest::node::{Key, Node, Value};
+use crate::manifest::shorten;
+use crate::manifest::source::Span;
+
+/// Work that one evaluation may take: an instruction, or 64 bytes. Enough for any text that fits
+/// into a start; the most that it allows takes some 10 ms.
+const FUEL: u64 = 400_000;
+
+/// Most values in what one expression comes to.
+const MAX_VALUES: usize = 100_000;
+
+/// Deepest nesting of what one expression comes to.
+const MAX_DEPTH: usize = 100;
+
+/// An expression.
+#[derive(Debug)]
+pub(super) enum Expression {
+    /// Names joined by dots, and a cast.
+    Lookup {
+        name: Name,
+        keys: Vec<Box<str>>,
+        cast: Option<Cast>,
+    },
+    /// Anything else.
+    Jinja(Box<Compiled<'static, 'static>>),
+}
+
+/// What is wrong with an expression, or with what it comes to.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// The row's cell that it is about, if it is about one.
+    pub(super) cell: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Problem {
+            code,
+            message: message.into(),
+            help: None,
+            cell: None,
+        }
+    }
+
+    fn failed(message: impl Into<String>) -> Self {
+        Problem::new(Code::ExpressionFailed, message)
+    }
+
+    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// What an expression comes to.
+#[derive(Debug)]
+pub(super) enum Outcome<'s> {
+    Text(&'s str),
+    Node(Cow<'s, Node>),
+}
+
+impl Outcome<'_> {
+    pub(super) fn into_node(self) -> Node {
+        match self {
+            Outcome::Text(text) => string(text),
+            Outcome::Node(node) => node.into_owned(),
+        }
+    }
+}
+
+fn string(text: &str) -> Node {
+    node(Value::String(text.into()))
+}
+
+fn node(value: Value) -> Node {
+    Node {
+        value,
+        span: Span::default(),
+    }
+}
+
+/// minijinja's environment: its filters, tests and `range`, with our casts, and nothing that
+/// reaches out of the expression.
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        for (name, cast) in Cast::ALL {
+            environment.add_filter(name, move |value: Jinja| -> Result<Jinja, Error> {
+                let failed = |message| Error::new(ErrorKind::InvalidOperation, message);
+                let mut values = 0;
+                let node = from_jinja(&value, 0, &mut values).map_err(|it| failed(it.message))?;
+                let cast = cast.node(&node).map_err(failed)?;
+                Ok(super::scope::jinja(&self::node(cast)))
+            });
+        }
+        for name in ["debug", "namespace", "dict"] {
+            environment.remove_global(name);
+        }
+        for name in ["safe", "escape", "e", "pprint"] {
+            environment.remove_filter(name);
+        }
+        environment
+    })
+}
+
+impl Expression {
+    /// Compiles an expression. `has_row` says whether `row` is defined.
+    ///
+    /// # Errors
+    /// It cannot be read, or names something that no start can have.
+    pub(super) fn compile(
+        text: &str,
+        constants: &Constants,
+        has_row: bool,
+    ) -> Result<Self, Problem> {
+        let expression = match lookup(text) {
+            Some(lookup) => lookup,
+            None => Expression::Jinja(Box::new(
+                environment()
+                    .compile_expression_owned(text.to_owned())
+                    .map_err(|error| {
+                        Problem::new(
+                            Code::InvalidExpression,
+                            format!("this expression cannot be read: {}", words(&error)),
+                        )
+                        .with_help("an expression is a value such as `${{ row.id }}`, with operators and filters; to mean `${{` literally, write `${{ '${{' }}`")
+                    })?,
+            )),
+        };
+        for path in expression.paths() {
+            check_path(&path, constants, has_row)?;
+        }
+        Ok(expression)
+    }
+
+    /// Everything that it looks up, as names joined by dots, as far as that can be told.
+    fn paths(&self) -> Vec<String> {
+        match self {
+            Expression::Lookup { name, keys, .. } => {
+                let (name, _) = Name::ALL
+                    .iter()
+                    .find(|(_, known)| known == name)
+                    .expect("every name is among all");
+                let names = std::iter::once(*name).chain(keys.iter().map(|key| &**key));
+                vec![names.collect::<Vec<_>>().join(".")]
+            }
+            Expression::Jinja(compiled) => {
+                let mut paths: Vec<String> =
+                    compiled.undeclared_variables(true).into_iter().collect();
+                paths.sort_unstable();
+                paths
+            }
+        }
+    }
+
+    /// Whether what it comes to may differ from one invocation to the next.
+    pub(super) fn names_invocation(&self) -> bool {
+        match self {
+            Expression::Lookup { name, .. } => *name == Name::Invocation,
+            Expression::Jinja(compiled) => {
+                compiled.undeclared_variables(false).contains("invocation")
+            }
+        }
+    }
+
+    /// Evaluates it.
+    ///
+    /// # Errors
+    /// It comes to nothing, or to nothing that JSON can hold.
+    pub(super) fn evaluate<'r>(&self, scope: &Scope<'r>) -> Result<Outcome<'r>, Problem> {
+        let (name, keys, cast) = match self {
+            Expression::Lookup { name, keys, cast } => (*name, keys, *cast),
+            Expression::Jinja(compiled) => return self.evaluate_jinja(compiled, scope),
+        };
+        let path = keys.iter().map(|key| &**key);
+        let found = match scope.find(name, path) {
+            Some(found) => found,
+            // A record as a whole is seldom asked for: minijinja gathers its cells.
+            None if name == Name::Row && keys.is_empty() && scope.row().is_some() => {
+                let mut values = 0;
+                let row = scope.jinja().get_attr("row").unwrap_or_default();
+                return Ok(Outcome::Node(Cow::Owned(from_jinja(&row, 0, &mut values)?)));
+            }
+            None => return Err(self.undefined(scope)),
+        };
+        let cast_failed = |message: String| Problem {
+            cell: keys
+                .first()
+                .filter(|_| name == Name::Row)
+                .map(|key| key.to_string()),
+            ..Problem::failed(message)
+        };
+        Ok(match (found, cast) {
+            (Found::Text(text), None) => Outcome::Text(text),
+            (Found::Text(text), Some(cast)) => {
+                Outcome::Node(Cow::Owned(node(cast.text(text).map_err(cast_failed)?)))
+            }
+            (Found::Node(node), None) => Outcome::Node(Cow::Borrowed(node)),
+            (Found::Node(found), Some(cast)) => {
+                Outcome::Node(Cow::Owned(node(cast.node(found).map_err(cast_failed)?)))
+            }
+            (Found::Index(index), cast) => {
+                let index = node(Value::Number(index.into()));
+                let index = match cast {
+                    Some(cast) => node(cast.node(&index).map_err(cast_failed)?),
+                    None => index,
+                };
+                Outcome::Node(Cow::Owned(index))
+            }
+        })
+    }
+
+    fn evaluate_jinja<'r>(
+        &self,
+        compiled: &Compiled<'static, 'static>,
+        scope: &Scope<'r>,
+    ) -> Result<Outcome<'r>, Problem> {
+        let value = compiled
+            .eval(scope.jinja())
+            .map_err(|error| match error.kind() {
+                ErrorKind::UndefinedError => self.undefined(scope),
+                ErrorKind::UnknownFilter
+                | ErrorKind::UnknownTest
+                | ErrorKind::UnknownFunction
+                | ErrorKind::UnknownMethod => Problem::new(Code::InvalidExpression, words(&error))
+                    .with_help(
+                        "the filters and tests are minijinja's; docs/manifest.md names them",
+                    ),
+                ErrorKind::OutOfFuel => Problem::failed("this expression takes too much work")
+                    .with_help("compute the value elsewhere and put it into the row"),
+                _ => Problem {
+                    cell: self.only_cell(),
+                    ..Problem::failed(words(&error))
+                },
+            })?;
+        if value.is_undefined() {
+            return Err(self.undefined(scope));
+        }
+        let mut values = 0;
+        Ok(Outcome::Node(Cow::Owned(from_jinja(
+            &value,
+            0,
+            &mut values,
+        )?)))
+    }
+
+    /// The cell that it reads, if it reads exactly one.
+    fn only_cell(&self) -> Option<String> {
+        let paths = self.paths();
+        let mut cells = paths.iter().filter_map(|path| path.strip_prefix("row."));
+        let cell = cells.next()?.split('.').next()?.to_owned();
+        cells.next().is_none().then_some(cell)
+    }
+
+    /// The problem that something it names is not there.
+    fn undefined(&self, scope: &Scope<'_>) -> Problem {
+        let missing = self.paths().into_iter().find(|path| {
+            let mut parts = path.split('.');
+            let name = parts.next().and_then(Name::parse);
+            name.is_some_and(|name| {
+                // A row as a whole is there, also where it is a record.
+                let is_row = name == Name::Row && !path.contains('.');
+                !is_row && scope.find(name, parts).is_none()
+            })
+        });
+        let Some(missing) = missing else {
+            return Problem::new(Code::Undefined, "this expression comes to nothing")
+                .with_help("give a default: `${{ … | default('none') }}`");
+        };
+        let (owner, key) = missing.rsplit_once('.').unwrap_or(("", &missing));
+        let shown = shorten(key);
+        let message = match owner {
+            "env" => format!("the environment variable `{shown}` is not set"),
+            _ => format!("`{owner}` has no `{shown}`"),
+        };
+        let problem = Problem::new(Code::Undefined, message);
+        let default = format!("`{missing} | default('none')` gives a default");
+        match scope.row() {
+            Some(row) if owner == "row" => {
+                let names = row.names();
+                problem.with_help(match nearest(key, names.iter().copied()) {
+                    Some(near) => format!("did you mean `row.{near}`?"),
+                    None => format!("it has {}; {default}", listed(&names)),
+                })
+            }
+            _ => problem.with_help(default),
+        }
+    }
+}
+
+/// Up to ten names, for a help text.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 10;
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let shown = names
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{}`", shorten(name)));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if names.len() > MOST {
+        text.push_str(&format!(" and {} more", names.len() - MOST));
+    }
+    text
+}
+
+/// Finds out before any row is read that a path leads nowhere.
+fn check_path(path: &str, constants: &Constants, has_row: bool) -> Result<(), Problem> {
+    let mut parts = path.split('.');
+    let first = parts.next().unwrap_or_default();
+    let Some(name) = Name::parse(first) else {
+        // A function such as `range`.
+        if environment().globals().any(|(global, _)| global == first) {
+            return Ok(());
+        }
+        let known = Name::ALL.map(|(known, _)| known);
+        let problem = Problem::new(
+            Code::Undefined,
+            format!("`{}` is not defined", shorten(first)),
+        );
+        return Err(problem.with_help(match nearest(first, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("expressions know {}; texts stand in quotes", listed(&known)),
+        }));
+    };
+    if name == Name::Row && !has_row {
+        let problem = Problem::new(Code::Undefined, "`row` is not defined here");
+        return Err(problem.with_help("add `forEach` to the entry, or write the value out"));
+    }
+    let (Some(key), Some(keys)) = (parts.next(), constants.keys(name)) else {
+        return Ok(());
+    };
+    if keys.contains(&key) {
+        return Ok(());
+    }
+    let shown = shorten(key);
+    Err(match name {
+        Name::Env => Problem::new(Code::Undefined, not_allowed(key))
+            .with_help(format!("add `--allow-env {shown}` to the command")),
+        _ => Problem::new(Code::Undefined, format!("`{first}` has no `{shown}`")).with_help(
+            match nearest(key, keys.iter().copied()) {
+                Some(near) => format!("did you mean `{first}.{near}`?"),
+                None if name == Name::Vars => {
+                    format!("declare it: `vars: {{{shown}: …}}` at the top of the manifest")
+                }
+                None => format!("it has {}", listed(&keys)),
+            },
+        ),
+    })
+}
+
+/// Reads names joined by dots, perhaps with a cast; `None` for anything else.
+fn lookup(text: &str) -> Option<Expression> {
+    let (path, cast) = match text.split_once('|') {
+        Some((path, cast)) => (path, Some(Cast::parse(cast.trim())?)),
+        None => (text, None),
+    };
+    let mut parts = path.trim().split('.');
+    let name = Name::parse(parts.next()?)?;
+    let is_name = |part: &str| {
+        let mut bytes = part.bytes();
+        let begins = bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        begins && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let keys: Option<Vec<Box<str>>> = parts
+        .map(|part| is_name(part).then(|| part.into()))
+        .collect();
+    Some(Expression::Lookup {
+        name,
+        keys: keys?,
+        cast,
+    })
+}
+
+/// minijinja's words for an error, without the place, which is shown in another way.
+fn words(error: &Error) -> String {
+    match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    }
+}
+
+/// What minijinja came to, as a value that JSON can hold.
+fn from_jinja(value: &Jinja, depth: usize, values: &mut usize) -> Result<Node, Problem> {
+    *values += 1;
+    if depth > MAX_DEPTH || *values > MAX_VALUES {
+        return Err(Problem::failed(format!(
+            "this expression comes to more than {MAX_VALUES} values, or to lists and maps nested more than {MAX_DEPTH} levels deep"
+        )));
+    }
+    Ok(node(match value.kind() {
+        ValueKind::None => Value::Null,
+        ValueKind::Bool => Value::Bool(value.is_true()),
+        ValueKind::Number => Value::Number(number(value)?),
+        ValueKind::String => Value::String(value.as_str().unwrap_or_default().into()),
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = value
+                .try_iter()
+                .map_err(|error| Problem::failed(words(&error)))?;
+            let items = items.map(|item| from_jinja(&item, depth + 1, values));
+            Value::List(items.collect::<Result<_, _>>()?)
+        }
+        ValueKind::Map => {
+            let keys = value
+                .try_iter()
+                .map_err(|error| Problem::failed(words(&error)))?;
+            let entries = keys.map(|key| {
+                let Some(text) = key.as_str() else {
+                    return Err(Problem::failed("a key must be a string")
+                        .with_help("write the key in quotes"));
+                };
+                let member = value
+                    .get_item(&key)
+                    .map_err(|it| Problem::failed(words(&it)))?;
+                let key = Key {
+                    text: text.into(),
+                    span: Span::default(),
+                };
+                Ok((key, from_jinja(&member, depth + 1, values)?))
+            });
+            Value::Map(entries.collect::<Result<_, _>>()?)
+        }
+        kind => {
+            return Err(Problem::failed(format!(
+                "this expression comes to {kind}, which no argument can carry"
+            )));
+        }
+    }))
+}
+
+fn number(value: &Jinja) -> Result<Number, Problem> {
+    if value.is_integer() {
+        let signed = i64::try_from(value.clone()).map(Number::from);
+        let number = signed.or_else(|_| u64::try_from(value.clone()).map(Number::from));
+        return number.map_err(|_| {
+            Problem::failed(format!(
+                "the integer {} is outside of -2^63 to 2^64-1",
+                shorten(&value.to_string())
+            ))
+        });
+    }
+    let float = f64::try_from(value.clone()).ok().and_then(Number::from_f64);
+    float.ok_or_else(|| {
+        Problem::failed(format!(
+            "{value} has no JSON form, so no argument can carry it"
+        ))
+    })
+}

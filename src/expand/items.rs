@@ -1,0 +1,374 @@
+//! The starts one by one: entry by entry, and row by row.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use super::build;
+use super::identity::Generator;
+use super::node_template::cell_in;
+use super::recipe::{Kitchen, Recipe};
+use super::rows::{Row, RowIter, RowProblem};
+use super::start::{SourceLine, Start};
+use super::workflow_ids::Merge;
+use super::{Document, Expansion};
+use crate::manifest::diagnostic::{Code, Diagnostic, Place};
+use crate::manifest::fields::Fields;
+use crate::manifest::finding::Finding;
+use crate::manifest::locate::Target;
+use crate::manifest::node::Node;
+
+/// Why starts are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// To check them. Every start with a generated Workflow ID gets the first one of its content.
+    Check {
+        /// Whether [`Item::content`] is wanted.
+        content: bool,
+    },
+    /// To use them.
+    Use,
+}
+
+/// One start, or what is wrong with it.
+pub(super) struct Item<'e> {
+    pub(super) position: usize,
+    pub(super) document: &'e Document,
+    pub(super) entry: &'e Node,
+    pub(super) row: Option<Arc<Row>>,
+    pub(super) index: u64,
+    pub(super) start: Result<Start, Vec<Diagnostic>>,
+    /// The digest of what the start carries, the same in any invocation, if it was computed.
+    pub(super) content: Option<[u8; 32]>,
+}
+
+impl Item<'_> {
+    /// Where the start's Workflow ID is written, or else its entry.
+    pub(super) fn workflow_id_place(&self) -> Place {
+        let manifest = &self.document.manifest;
+        let fields = manifest.fields(self.entry);
+        Place {
+            source: Arc::clone(manifest.source()),
+            span: fields.locate(&["workflowId".into()], Target::Value),
+        }
+    }
+
+    /// Whether the manifest gives the Workflow ID. It is a single start's own and never a default.
+    pub(super) fn has_own_id(&self) -> bool {
+        self.entry.get("workflowId").is_some_and(|id| !id.is_null())
+    }
+}
+
+pub(super) struct Items<'e> {
+    expansion: &'e Expansion,
+    pass: Pass,
+    generator: Option<Generator<'e>>,
+    occurrences: Option<Peekable<Merge>>,
+    document: usize,
+    entry: usize,
+    index: u64,
+    file: Option<Arc<str>>,
+    current: Option<Current<'e>>,
+    /// Problems of an entry as a whole, which are told with its first start.
+    pending: Vec<Diagnostic>,
+}
+
+/// The entry whose starts are being made.
+struct Current<'e> {
+    entry: &'e Node,
+    recipe: Recipe<'e>,
+    /// `None` for an entry that is a single start.
+    rows: Option<RowIter>,
+    any_row: bool,
+}
+
+impl<'e> Items<'e> {
+    pub(super) fn new(expansion: &'e Expansion, pass: Pass) -> Self {
+        let used = pass == Pass::Use && !expansion.occurrences.is_empty();
+        Items {
+            expansion,
+            pass,
+            generator: expansion.options.key.as_ref().map(Generator::new),
+            occurrences: used.then(|| expansion.occurrences.iter().peekable()),
+            document: 0,
+            entry: 0,
+            index: 0,
+            file: None,
+            current: None,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Opens the next entry. `None` after the last one.
+    fn open(&mut self) -> Option<Result<(), Vec<Diagnostic>>> {
+        loop {
+            let document = self.expansion.documents.get(self.document)?;
+            let manifest = &document.manifest;
+            let Some(entry) = manifest.entries().get(self.entry) else {
+                self.document += 1;
+                (self.entry, self.file) = (0, None);
+                continue;
+            };
+            self.entry += 1;
+            if !manifest.is_sound(self.entry - 1) {
+                continue;
+            }
+            let fields = manifest.fields(entry);
+            let kitchen = Kitchen {
+                constants: &document.constants,
+                folder: document.folder(self.expansion.options.allow_outside),
+                files: &self.expansion.files,
+            };
+            let recipe = match Recipe::compile(fields.clone(), kitchen) {
+                Ok(recipe) => recipe,
+                Err(findings) => {
+                    let problems = diagnose(findings, &fields, document, None);
+                    return Some(Err(problems));
+                }
+            };
+            let mut rows = None;
+            if let Recipe::Evaluated(evaluated) = &recipe {
+                if let Pass::Check { .. } = self.pass {
+                    let advice = evaluated.advice.clone();
+                    self.pending
+                        .extend(diagnose(advice, &fields, document, None));
+                }
+                rows = evaluated
+                    .rows
+                    .as_ref()
+                    .map(|rows| rows.iter(manifest.source()));
+            }
+            self.current = Some(Current {
+                entry,
+                recipe,
+                rows,
+                any_row: false,
+            });
+            return Some(Ok(()));
+        }
+    }
+
+    /// Problems that belong to no start.
+    pub(super) fn take_pending(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.pending)
+    }
+
+    fn item(
+        &mut self,
+        entry: &'e Node,
+        row: Option<Arc<Row>>,
+        start: Result<(Start, Option<[u8; 32]>), Vec<Diagnostic>>,
+    ) -> Item<'e> {
+        let index = self.index;
+        self.index += 1;
+        let (start, content) = match start {
+            Ok((start, content)) => (Ok(start), content),
+            Err(problems) => (Err(problems), None),
+        };
+        Item {
+            position: self.document,
+            document: &self.expansion.documents[self.document],
+            entry,
+            row,
+            index,
+            start,
+            content,
+        }
+    }
+
+    /// Makes the start of an entry and a row.
+    fn build(
+        &mut self,
+        current: &Current<'e>,
+        row: Option<&Arc<Row>>,
+    ) -> Result<(Start, Option<[u8; 32]>), Vec<Diagnostic>> {
+        let document = &self.expansion.documents[self.document];
+        let source = document.manifest.source();
+        let file = self.file.get_or_insert_with(|| source.name().into());
+        let line = SourceLine {
+            file: Arc::clone(file),
+            line: source.line(current.entry.span.start),
+            row: row.map(|row| row.number),
+        };
+        let folder = document.folder(self.expansion.options.allow_outside);
+        let index = self.index;
+        let (fields, made) = match &current.recipe {
+            Recipe::Written(fields) => (fields, build::start(fields, folder, index, line)),
+            Recipe::Evaluated(evaluated) => {
+                let made = evaluated.start(None, row, index, line, folder);
+                (&evaluated.fields, made)
+            }
+        };
+        let diagnose = |findings| diagnose(findings, fields, document, row);
+        let mut start = made.map_err(diagnose)?;
+        let checks = matches!(self.pass, Pass::Check { .. });
+        if checks {
+            let findings = document.arg_schemas.check(&start);
+            if !findings.is_empty() {
+                return Err(diagnose(findings));
+            }
+        }
+        let generates = start.workflow_id.is_empty() && self.generator.is_some();
+        let wants_content = self.pass == Pass::Check { content: true } || generates;
+        let content = wants_content.then(|| match &current.recipe {
+            Recipe::Evaluated(evaluated) if evaluated.names_invocation => {
+                let any = Some(&document.in_any_invocation);
+                let stand_in = evaluated.start(any, row, index, start.source.clone(), folder);
+                stand_in.map_or_else(|_| start.content_digest(), |it| it.content_digest())
+            }
+            _ => start.content_digest(),
+        });
+        if let (true, Some(generator), Some(content)) = (generates, &self.generator, &content) {
+            let occurrence = occurrence(&mut self.occurrences, index);
+            let occurrence = occurrence.map_err(|error| vec![cannot_sort(&error)])?;
+            let name = document.manifest.name();
+            start.workflow_id = generator.workflow_id(name, &start, content, occurrence);
+        }
+        Ok((start, content))
+    }
+}
+
+/// How often the content of the start at `index` has occurred before.
+fn occurrence(occurrences: &mut Option<Peekable<Merge>>, index: u64) -> std::io::Result<u32> {
+    let Some(occurrences) = occurrences else {
+        return Ok(0);
+    };
+    let is_due = |pair: &std::io::Result<(u64, u64)>| {
+        pair.as_ref().map_or(true, |(other, _)| *other <= index)
+    };
+    while let Some(pair) = occurrences.next_if(is_due) {
+        let (other, count) = pair?;
+        if other == index {
+            return Ok(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+    Ok(0)
+}
+
+/// The problem that the sorted hashes cannot be kept on disk.
+pub(super) fn cannot_sort(error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(
+        Code::Unreadable,
+        format!("cannot use a temporary file: {error}"),
+    )
+}
+
+impl<'e> Iterator for Items<'e> {
+    type Item = Item<'e>;
+
+    fn next(&mut self) -> Option<Item<'e>> {
+        loop {
+            let Some(mut current) = self.current.take() else {
+                match self.open()? {
+                    Ok(()) => continue,
+                    Err(problems) => {
+                        let entries = self.expansion.documents[self.document].manifest.entries();
+                        return Some(self.item(&entries[self.entry - 1], None, Err(problems)));
+                    }
+                }
+            };
+            let entry = current.entry;
+            let Some(rows) = &mut current.rows else {
+                let start = self.build(&current, None);
+                return Some(self.item(entry, None, start));
+            };
+            match rows.next() {
+                None => {
+                    if !current.any_row {
+                        self.pending.extend(self.no_rows(&current));
+                    }
+                }
+                Some(Ok(row)) => {
+                    current.any_row = true;
+                    let row = Arc::new(row);
+                    let start = self.build(&current, Some(&row));
+                    // What is wrong with an expression itself is so in every row.
+                    let is_same_for_all = start.as_ref().is_err_and(|problems| {
+                        problems.iter().any(|it| it.code == Code::InvalidExpression)
+                    });
+                    if !is_same_for_all {
+                        self.current = Some(current);
+                    }
+                    return Some(self.item(entry, Some(row), start));
+                }
+                Some(Err(problem)) => {
+                    current.any_row = true;
+                    let problem = self.row_problem(&current, problem);
+                    self.current = Some(current);
+                    return Some(self.item(entry, None, Err(vec![problem])));
+                }
+            }
+        }
+    }
+}
+
+impl Items<'_> {
+    fn no_rows(&self, current: &Current<'_>) -> Option<Diagnostic> {
+        let Pass::Check { .. } = self.pass else {
+            return None;
+        };
+        let advice = Diagnostic::new(
+            Code::Advice,
+            "there are no rows, so this entry stands for no start",
+        );
+        Some(advice.at_place(self.for_each(current)))
+    }
+
+    /// Where the entry says where its rows come from.
+    fn for_each(&self, current: &Current<'_>) -> Place {
+        let manifest = &self.expansion.documents[self.document].manifest;
+        let keys = ["csv", "jsonl", "items", "matrix"].into_iter();
+        let for_each = current.entry.get("forEach");
+        let key = keys
+            .into_iter()
+            .find(|key| for_each.is_some_and(|it| it.get(key).is_some()));
+        let path: Vec<_> = std::iter::once("forEach")
+            .chain(key)
+            .map(Into::into)
+            .collect();
+        Place {
+            source: Arc::clone(manifest.source()),
+            span: manifest.fields(current.entry).locate(&path, Target::Value),
+        }
+    }
+
+    fn row_problem(&self, current: &Current<'_>, problem: RowProblem) -> Diagnostic {
+        let for_each = self.for_each(current);
+        let mut diagnostic = Diagnostic::new(problem.code, problem.message);
+        diagnostic.help = problem.help;
+        match problem.place {
+            Some(place) => {
+                let related = ("the rows are read for this entry".to_owned(), for_each);
+                diagnostic.related.push(related);
+                diagnostic.at_place(place)
+            }
+            None => diagnostic.at_place(for_each),
+        }
+    }
+}
+
+/// Gives findings about an entry, or about one of its rows, their places.
+fn diagnose(
+    findings: Vec<Finding>,
+    fields: &Fields<'_>,
+    document: &Document,
+    row: Option<&Arc<Row>>,
+) -> Vec<Diagnostic> {
+    let located = findings.into_iter().map(|mut finding| {
+        let span = fields.locate(&finding.path, finding.target);
+        let source = document.manifest.source();
+        let Some(row) = row else {
+            return finding.at(source, span);
+        };
+        let written = source.text().get(span.start as usize..span.end as usize);
+        let cell = finding.cell.take().or_else(|| cell_in(written?));
+        finding.message = format!("{} ({})", finding.message, row.in_words());
+        let mut diagnostic = finding.at(source, span);
+        if let Some(place) = row.place(cell.as_deref()) {
+            diagnostic
+                .related
+                .push((format!("row {}", row.number), place));
+        }
+        diagnostic
+    });
+    located.collect()
+}

@@ -1,0 +1,260 @@
+//! Runs an expansion dry: every row, every payload, and Workflow IDs that occur twice.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use super::Expansion;
+use super::items::{Item, Items, Pass, cannot_sort};
+use super::start::{IdReusePolicy, Start};
+use super::workflow_ids::{Sorted, Sorter, hash};
+use crate::manifest::diagnostic::{Code, Diagnostic, Place};
+use crate::manifest::source::hex;
+
+/// Most problems that are kept; the rest is only counted.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// What a dry run of an expansion shows.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    /// Number of starts that are selected.
+    pub total: u64,
+    /// Number of all starts.
+    pub of: u64,
+    /// Selected starts that begin another Workflow when they are applied again under another key.
+    pub repeatable: u64,
+    /// SHA-256 over all starts, in order, if it was asked for and nothing is wrong.
+    pub digest: Option<String>,
+    /// Every file with rows, and the SHA-256 of what it held.
+    pub inputs: Vec<(String, String)>,
+    /// Everything that is wrong, up to a bound.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is wrong beyond that bound.
+    pub hidden: u64,
+}
+
+impl Preflight {
+    fn add(&mut self, diagnostics: Vec<Diagnostic>) {
+        for diagnostic in diagnostics {
+            if self.diagnostics.len() < MAX_PROBLEMS {
+                self.diagnostics.push(diagnostic);
+            } else {
+                self.hidden += 1;
+            }
+        }
+    }
+}
+
+impl Expansion {
+    /// Runs the expansion dry.
+    pub fn preflight(&mut self) -> Preflight {
+        let mut preflight = Preflight::default();
+        preflight.add(std::mem::take(&mut self.diagnostics));
+        let mut ids = WorkflowIds::default();
+        let mut digest = self.options.digest.then(Sha256::new);
+        let content = digest.is_some();
+        let mut items = Items::new(self, Pass::Check { content });
+        for item in items.by_ref() {
+            preflight.of += 1;
+            let start = match &item.start {
+                Ok(start) => start,
+                Err(diagnostics) => {
+                    preflight.add(diagnostics.clone());
+                    continue;
+                }
+            };
+            if let (Some(digest), Some(content)) = (&mut digest, item.content) {
+                digest.update((start.workflow_id.len() as u64).to_le_bytes());
+                digest.update(start.workflow_id.as_bytes());
+                digest.update(content);
+            }
+            if self.options.selection.is_all() || self.options.selection.contains(start) {
+                preflight.total += 1;
+                preflight.repeatable += u64::from(may_repeat(&item, start));
+            }
+            if !start.workflow_id.is_empty()
+                && let Err(error) = ids.push(&start.workflow_id, item.index, item.has_own_id())
+            {
+                preflight.add(vec![cannot_sort(&error)]);
+                break;
+            }
+        }
+        preflight.add(items.take_pending());
+        drop(items);
+        match ids.twice() {
+            Ok(twice) => {
+                self.occurrences = twice.occurrences;
+                preflight.add(self.duplicates(&twice.pairs));
+                preflight.hidden += twice.hidden;
+            }
+            Err(error) => preflight.add(vec![cannot_sort(&error)]),
+        }
+        if !self.occurrences.is_empty() && !self.options.selection.is_all() {
+            // Only now it is known which Workflow IDs the starts with the same content have.
+            let selected = self.starts().filter(Result::is_ok);
+            preflight.total = selected.count() as u64;
+        }
+        let sound = preflight
+            .diagnostics
+            .iter()
+            .all(|it| it.code == Code::Advice);
+        preflight.digest = digest
+            .filter(|_| sound)
+            .map(|digest| hex(&digest.finalize()));
+        preflight.inputs = self.files.read();
+        preflight
+    }
+
+    /// The problems that starts have the same Workflow ID, of pairs of starts whose hashes are the
+    /// same.
+    fn duplicates(&self, pairs: &[(u64, u64)]) -> Vec<Diagnostic> {
+        if pairs.is_empty() {
+            return Vec::new();
+        }
+        let mut wanted: BTreeMap<u64, Option<Seen>> = pairs
+            .iter()
+            .flat_map(|(a, b)| [(*a, None), (*b, None)])
+            .collect();
+        for item in Items::new(self, Pass::Check { content: false }) {
+            if let (Some(seen), Ok(start)) = (wanted.get_mut(&item.index), &item.start) {
+                *seen = Some(Seen {
+                    workflow_id: start.workflow_id.clone(),
+                    place: item.workflow_id_place(),
+                    row: item.row.as_ref().and_then(|row| row.place(None)),
+                    words: item.row.as_ref().map(|row| row.in_words()),
+                });
+            }
+        }
+        let problems = pairs.iter().filter_map(|(first, second)| {
+            let (first, second) = (wanted[first].as_ref()?, wanted[second].as_ref()?);
+            (first.workflow_id == second.workflow_id).then(|| second.duplicate_of(first))
+        });
+        problems.collect()
+    }
+}
+
+/// A start that may have another one's Workflow ID.
+struct Seen {
+    workflow_id: String,
+    place: Place,
+    row: Option<Place>,
+    words: Option<String>,
+}
+
+impl Seen {
+    fn duplicate_of(&self, first: &Seen) -> Diagnostic {
+        let id = crate::manifest::shorten(&self.workflow_id);
+        let mut message = format!("two starts have the Workflow ID `{id}`");
+        if let Some(words) = &self.words {
+            message.push_str(&format!(" ({words})"));
+        }
+        let mut diagnostic = Diagnostic::new(Code::DuplicateWorkflowId, message)
+            .with_help("every start of one apply needs a Workflow ID of its own")
+            .at_place(self.place.clone());
+        if let Some(row) = &self.row {
+            let related = ("the second start with this ID".to_owned(), row.clone());
+            diagnostic.related.push(related);
+        }
+        let place = first.row.as_ref().unwrap_or(&first.place).clone();
+        diagnostic
+            .related
+            .push(("the first start with this ID".to_owned(), place));
+        diagnostic
+    }
+}
+
+/// Whether applying a start again under another key may begin another Workflow. A generated
+/// Workflow ID depends on the key, so it is another one each time.
+fn may_repeat(item: &Item<'_>, start: &Start) -> bool {
+    !item.has_own_id() || start.settings.id_reuse_policy != Some(IdReusePolicy::RejectDuplicate)
+}
+
+/// Every Workflow ID's hash, with the index of its start and, in the lowest bit, whether the
+/// manifest gives it.
+#[derive(Default)]
+struct WorkflowIds(Sorter);
+
+/// Which Workflow IDs occur twice.
+#[derive(Default)]
+struct Twice {
+    /// Starts whose IDs have the same hash, one of them given by the manifest: the first and
+    /// another one.
+    pairs: Vec<(u64, u64)>,
+    /// Pairs beyond the bound.
+    hidden: u64,
+    /// Starts with generated IDs whose content has occurred before, and how often.
+    occurrences: Sorted,
+}
+
+impl WorkflowIds {
+    fn push(&mut self, workflow_id: &str, index: u64, is_own: bool) -> io::Result<()> {
+        self.0
+            .push((hash(workflow_id), index << 1 | u64::from(is_own)))
+    }
+
+    fn twice(self) -> io::Result<Twice> {
+        let mut twice = Twice::default();
+        let mut occurrences = Sorter::default();
+        let mut group: Option<Group> = None;
+        for pair in self.0.sort()?.iter() {
+            let (hash, start) = pair?;
+            let (index, is_own) = (start >> 1, start & 1 == 1);
+            let Some(group) = group.as_mut().filter(|group| group.hash == hash) else {
+                group = Some(Group {
+                    hash,
+                    first: index,
+                    generated: u64::from(!is_own),
+                });
+                continue;
+            };
+            if !is_own && group.generated > 0 {
+                occurrences.push((index, group.generated))?;
+            } else if twice.pairs.len() < MAX_PROBLEMS {
+                twice.pairs.push((group.first, index));
+            } else {
+                twice.hidden += 1;
+            }
+            group.generated += u64::from(!is_own);
+        }
+        // Problems are told in the order of the starts.
+        twice.pairs.sort_unstable_by_key(|(_, second)| *second);
+        twice.occurrences = occurrences.sort()?;
+        Ok(twice)
+    }
+}
+
+/// Starts whose Workflow IDs have the same hash.
+struct Group {
+    hash: u64,
+    first: u64,
+    generated: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_generated_ids_may_occur_twice() {
+        let mut ids = WorkflowIds::default();
+        let starts = [
+            ("a", true),
+            ("b", false),
+            ("b", false),
+            ("a", true),
+            ("c", false),
+            ("b", false),
+            ("c", true),
+            ("d", true),
+            ("d", false),
+        ];
+        for (index, (id, is_own)) in (0..).zip(starts) {
+            ids.push(id, index, is_own).expect("it fits into memory");
+        }
+        let twice = ids.twice().expect("it fits into memory");
+        assert_eq!(twice.pairs, [(0, 3), (4, 6), (7, 8)]);
+        let occurrences: io::Result<Vec<_>> = twice.occurrences.iter().collect();
+        assert_eq!(occurrences.expect("it fits into memory"), [(2, 1), (5, 2)]);
+    }
+}

@@ -1,0 +1,587 @@
+//! One entry, compiled: everything about its starts that is known before the rows are.
+
+use std::sync::Arc;
+
+use super::build;
+use super::folder::Folder;
+use super::node_template::{Compiler, NodeTemplate};
+use super::payload_template::{ListTemplate, MapTemplate, Named, whole, wrong_type};
+use super::rows::{Matrix, Row, RowFiles, Rows};
+use super::scope::{Constants, Scope};
+use super::start::{Settings, SourceLine, Start};
+use super::template::Template;
+use crate::manifest::check;
+use crate::manifest::diagnostic::Code;
+use crate::manifest::document::StartFields;
+use crate::manifest::fields::Fields;
+use crate::manifest::finding::Finding;
+use crate::manifest::locate::Step;
+use crate::manifest::node::{Key, Node, Value};
+
+/// Fields that are no settings: each has a form of its own.
+const NO_SETTINGS: [&str; 5] = [
+    "args",
+    "memo",
+    "headers",
+    build::SEARCH_ATTRIBUTES,
+    "forEach",
+];
+
+/// How starts are made of an entry.
+#[derive(Debug)]
+pub(super) enum Recipe<'m> {
+    /// The entry is a start as it stands.
+    Written(Fields<'m>),
+    /// It holds expressions, or stands for many starts.
+    Evaluated(Box<Evaluated<'m>>),
+}
+
+/// An entry with expressions or rows.
+#[derive(Debug)]
+pub(super) struct Evaluated<'m> {
+    pub(super) fields: Fields<'m>,
+    pub(super) rows: Option<Rows>,
+    /// Whether a start may have other content in another invocation.
+    pub(super) names_invocation: bool,
+    /// What is worth a hint, for all rows alike.
+    pub(super) advice: Vec<Finding>,
+    constants: Arc<Constants>,
+    body: Body,
+    args: ListTemplate,
+    memo: MapTemplate,
+    headers: MapTemplate,
+    search_attributes: SearchAttributes,
+}
+
+/// Names and settings.
+#[derive(Debug)]
+enum Body {
+    /// Only texts depend on the row.
+    Texts(Box<Texts>),
+    /// Anything may.
+    Fields(NodeTemplate),
+}
+
+/// The fields that are plain texts, and what all starts share.
+#[derive(Debug)]
+struct Texts {
+    name: Text,
+    workflow_id: Text,
+    workflow_type: Text,
+    task_queue: Text,
+    static_summary: Text,
+    static_details: Text,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+enum Text {
+    Absent,
+    Constant(Arc<str>),
+    Template(Template),
+}
+
+const TEXTS: [&str; 6] = [
+    "name",
+    "workflowId",
+    "type",
+    "taskQueue",
+    "staticSummary",
+    "staticDetails",
+];
+
+#[derive(Debug)]
+enum SearchAttributes {
+    Constant(Named),
+    Evaluated(NodeTemplate),
+}
+
+/// What entries are compiled with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kitchen<'k> {
+    pub(super) constants: &'k Arc<Constants>,
+    pub(super) folder: Folder<'k>,
+    pub(super) files: &'k RowFiles,
+}
+
+impl<'m> Recipe<'m> {
+    /// Compiles an entry.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it for every row.
+    pub(super) fn compile(fields: Fields<'m>, kitchen: Kitchen<'_>) -> Result<Self, Vec<Finding>> {
+        if !fields.depend_on_rows() {
+            return Ok(Recipe::Written(fields));
+        }
+        let mut findings = Vec::new();
+        let for_each = fields.get("forEach");
+        let compiler = Compiler {
+            constants: kitchen.constants,
+            has_row: for_each.is_some(),
+        };
+        let folder = kitchen.folder;
+        let args =
+            ListTemplate::compile("args", fields.get("args"), compiler, folder, &mut findings);
+        let mut map = |field: &str| {
+            MapTemplate::compile(field, fields.get(field), compiler, folder, &mut findings)
+        };
+        let (memo, headers) = (map("memo"), map("headers"));
+        let search_attributes = search_attributes(&fields, compiler, &mut findings);
+        let body = body(&fields, compiler, &mut findings);
+        // Rows may be read from standard input, which is not to be begun for nothing.
+        if findings.iter().any(|finding| finding.code != Code::Advice) {
+            return Err(findings);
+        }
+        let rows = for_each.map(|node| rows(node, kitchen)).transpose()?;
+        let (Some(body), Some(search_attributes)) = (body, search_attributes) else {
+            return Err(findings);
+        };
+        let names_invocation = args.names_invocation()
+            || memo.names_invocation()
+            || headers.names_invocation()
+            || search_attributes.names_invocation()
+            || body.names_invocation();
+        Ok(Recipe::Evaluated(Box::new(Evaluated {
+            fields,
+            rows,
+            names_invocation,
+            advice: findings,
+            constants: Arc::clone(kitchen.constants),
+            body,
+            args,
+            memo,
+            headers,
+            search_attributes,
+        })))
+    }
+}
+
+fn search_attributes(
+    fields: &Fields<'_>,
+    compiler: Compiler<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<SearchAttributes> {
+    let attributes = fields.get(build::SEARCH_ATTRIBUTES);
+    if attributes.is_none_or(|node| !node.holds_expression()) {
+        let encoded = build::encode_search_attributes(attributes, findings);
+        return Some(SearchAttributes::Constant(encoded));
+    }
+    let path = &mut vec![build::SEARCH_ATTRIBUTES.into()];
+    match compiler.node(attributes?, path) {
+        Ok(template) => Some(SearchAttributes::Evaluated(template)),
+        Err(mut more) => {
+            findings.append(&mut more);
+            None
+        }
+    }
+}
+
+fn body(fields: &Fields<'_>, compiler: Compiler<'_>, findings: &mut Vec<Finding>) -> Option<Body> {
+    let settings = fields.without(&NO_SETTINGS);
+    let others = settings
+        .set()
+        .any(|(key, value)| !TEXTS.contains(&&*key.text) && value.holds_expression());
+    let before = findings.len();
+    if let Some(id) = fields.get("workflowId").and_then(Node::as_str)
+        && fields.get("workflowId").is_some_and(Node::holds_expression)
+        && let Ok(template) = compiler.text(id, &["workflowId".into()])
+        && template.names_invocation()
+    {
+        let path = vec!["workflowId".into()];
+        let message = "`invocation` differs each time, so it cannot be part of a Workflow ID";
+        findings.push(
+            Finding::new(Code::InvalidExpression, path, message).with_help(
+                "with another Workflow ID each time, a repeat would start it again; use `vars`",
+            ),
+        );
+    }
+    if others {
+        let mut entries = Vec::new();
+        for (key, value) in settings.set() {
+            match compiler.node(value, &mut vec![Step::Key(key.text.to_string())]) {
+                Ok(template) => entries.push((key.clone(), template)),
+                Err(mut more) => findings.append(&mut more),
+            }
+        }
+        return (findings.len() == before).then_some(Body::Fields(NodeTemplate::Map(entries)));
+    }
+    let read = match build::read(&settings) {
+        Ok(read) => read,
+        Err(mut more) => {
+            findings.append(&mut more);
+            return None;
+        }
+    };
+    findings.extend(check::check(&read));
+    let mut text = |field: &str, value: Option<&String>| match value {
+        None => Text::Absent,
+        Some(value) if !crate::manifest::node::holds_expression(value) => {
+            Text::Constant(value.as_str().into())
+        }
+        Some(value) => match compiler.text(value, &[field.into()]) {
+            Ok(template) => Text::Template(template),
+            Err(mut more) => {
+                findings.append(&mut more);
+                Text::Absent
+            }
+        },
+    };
+    let texts = Texts {
+        name: text("name", read.name.as_ref()),
+        workflow_id: text("workflowId", read.workflow_id.as_ref()),
+        workflow_type: text("type", read.workflow_type.as_ref()),
+        task_queue: text("taskQueue", read.task_queue.as_ref()),
+        static_summary: text("staticSummary", read.static_summary.as_ref()),
+        static_details: text("staticDetails", read.static_details.as_ref()),
+        settings: Arc::new(build::settings(read)),
+    };
+    Some(Body::Texts(Box::new(texts)))
+}
+
+/// Where the rows of a `forEach` come from.
+fn rows(node: &Node, kitchen: Kitchen<'_>) -> Result<Rows, Vec<Finding>> {
+    let path = |key: &str| vec!["forEach".into(), Step::Key(key.to_owned())];
+    let compiler = Compiler {
+        constants: kitchen.constants,
+        has_row: false,
+    };
+    let one = |finding: Finding| vec![finding];
+    let has = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
+    let sources: Vec<&str> = ["items", "csv", "jsonl", "matrix"]
+        .into_iter()
+        .filter(|key| has(key))
+        .collect();
+    let &[source] = sources.as_slice() else {
+        let message = "`forEach` needs exactly one of `items`, `csv`, `jsonl`, `matrix`";
+        return Err(one(Finding::new(
+            Code::ConflictingFields,
+            vec!["forEach".into()],
+            message,
+        )
+        .with_help("for example `forEach: {csv: customers.csv}`")));
+    };
+    if has("delimiter") && source != "csv" {
+        let message = "`delimiter` stands only beside `csv`";
+        return Err(one(Finding::new(
+            Code::ConflictingFields,
+            path("delimiter"),
+            message,
+        )
+        .at_key()
+        .with_help("remove it")));
+    }
+    let value = |key: &str| {
+        let written = node.get(key).expect("the key is there");
+        let template = compiler.node(written, &mut path(key))?;
+        // Rows that are written out keep their places, so that problems can name them.
+        if let NodeTemplate::Constant(_) = template {
+            return Ok(written.clone());
+        }
+        let scope = Scope::new(kitchen.constants, None, 0);
+        template.evaluate(&scope).map_err(one)
+    };
+    let found = value(source)?;
+    match (source, &found.value) {
+        ("items", Value::List(items)) => Ok(Rows::Items(items.to_vec().into())),
+        ("matrix", Value::Map(lists)) => matrix(lists),
+        ("csv" | "jsonl", Value::String(file)) => {
+            let opened = kitchen.files.open(file, kitchen.folder).map_err(|message| {
+                let finding = Finding::new(Code::RowsFile, path(source), message);
+                one(finding.with_help("a path is relative to the manifest's folder and may not leave it without `--allow-outside`; `-` is standard input"))
+            })?;
+            if source == "jsonl" {
+                return Ok(Rows::Jsonl(opened));
+            }
+            let delimiter = if has("delimiter") {
+                delimiter(&value("delimiter")?)?
+            } else {
+                b','
+            };
+            Ok(Rows::Csv {
+                file: opened,
+                delimiter,
+            })
+        }
+        (_, _) => {
+            let wanted = match source {
+                "items" => "a list",
+                "matrix" => "a map of lists",
+                _ => "a string",
+            };
+            let message = format!(
+                "`{source}` must be {wanted}, and this comes to {}",
+                found.kind()
+            );
+            Err(one(Finding::new(Code::WrongType, path(source), message)))
+        }
+    }
+}
+
+fn delimiter(node: &Node) -> Result<u8, Vec<Finding>> {
+    match node.as_str().map(str::as_bytes) {
+        Some(&[byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(byte),
+        _ => {
+            let path = vec!["forEach".into(), "delimiter".into()];
+            let message =
+                "`delimiter` must be one ASCII character, other than a quote or a line break";
+            let finding = Finding::new(Code::InvalidFormat, path, message);
+            Err(vec![
+                finding.with_help(r#"write `";"`, or `"\t"` for a tab"#),
+            ])
+        }
+    }
+}
+
+fn matrix(lists: &[(Key, Node)]) -> Result<Rows, Vec<Finding>> {
+    let at = |key: Option<&Key>| {
+        let key = key.map(|key| Step::Key(key.text.to_string()));
+        [Step::from("forEach"), "matrix".into()]
+            .into_iter()
+            .chain(key)
+            .collect()
+    };
+    let mut read = Vec::new();
+    for (key, list) in lists {
+        let Value::List(items) = &list.value else {
+            let message = format!("`{}` must be a list, and this is {}", key.text, list.kind());
+            return Err(vec![Finding::new(Code::WrongType, at(Some(key)), message)]);
+        };
+        read.push((key.clone(), items.clone()));
+    }
+    if read.is_empty() {
+        let finding = Finding::new(Code::OutOfRange, at(None), "`matrix` has no lists");
+        return Err(vec![finding.with_help(
+            "for example `matrix: {region: [eu, us], day: [1, 2]}`",
+        )]);
+    }
+    Matrix::new(read)
+        .map(|matrix| Rows::Matrix(Arc::new(matrix)))
+        .ok_or_else(|| {
+            let finding = Finding::new(
+                Code::OutOfRange,
+                at(None),
+                "this matrix has more than 100 million combinations",
+            );
+            vec![finding.with_help("split it, or write the rows that are meant into a file")]
+        })
+}
+
+impl Evaluated<'_> {
+    /// The start for a row, or the only one of an entry without rows; `workflow_id` stays empty if
+    /// the manifest gives none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn start(
+        &self,
+        constants: Option<&Arc<Constants>>,
+        row: Option<&Arc<Row>>,
+        index: u64,
+        source: SourceLine,
+        folder: Folder<'_>,
+    ) -> Result<Start, Vec<Finding>> {
+        let scope = Scope::new(constants.unwrap_or(&self.constants), row, index);
+        let mut findings = Vec::new();
+        let named = match &self.body {
+            Body::Texts(texts) => texts.evaluate(&scope, &mut findings),
+            Body::Fields(template) => read_fields(template, &scope, &mut findings),
+        };
+        let args = self.args.evaluate(&scope, folder, &mut findings);
+        let memo = self.memo.evaluate(&scope, folder, &mut findings);
+        let headers = self.headers.evaluate(&scope, folder, &mut findings);
+        let search_attributes = self.search_attributes.evaluate(&scope, &mut findings);
+        let Some(named) = named else {
+            return Err(findings);
+        };
+        let start = Start {
+            index,
+            source,
+            name: named.name,
+            workflow_id: named.workflow_id.unwrap_or_default(),
+            workflow_type: named.workflow_type,
+            task_queue: named.task_queue,
+            args,
+            memo,
+            search_attributes,
+            headers,
+            static_summary: named.static_summary,
+            static_details: named.static_details,
+            settings: named.settings,
+        };
+        findings.extend(build::too_large(&start));
+        if findings.is_empty() {
+            Ok(start)
+        } else {
+            Err(findings)
+        }
+    }
+}
+
+/// Names and settings of one start.
+struct NamedSettings {
+    name: Option<String>,
+    workflow_id: Option<String>,
+    workflow_type: Arc<str>,
+    task_queue: Arc<str>,
+    static_summary: Option<Arc<str>>,
+    static_details: Option<Arc<str>>,
+    settings: Arc<Settings>,
+}
+
+impl Texts {
+    fn evaluate(&self, scope: &Scope<'_>, findings: &mut Vec<Finding>) -> Option<NamedSettings> {
+        let before = findings.len();
+        let name = self.name.evaluate("name", scope, findings);
+        let workflow_id = self.workflow_id.evaluate("workflowId", scope, findings);
+        let workflow_type = self.workflow_type.evaluate("type", scope, findings);
+        let task_queue = self.task_queue.evaluate("taskQueue", scope, findings);
+        let static_summary = self
+            .static_summary
+            .evaluate("staticSummary", scope, findings);
+        let static_details = self
+            .static_details
+            .evaluate("staticDetails", scope, findings);
+        if findings.len() > before {
+            return None;
+        }
+        let required = |field: &str, text: Option<Arc<str>>, findings: &mut Vec<Finding>| {
+            if text.is_none() {
+                let message = format!("`{field}` is required, and this comes to null");
+                findings.push(Finding::new(Code::MissingKey, vec![field.into()], message));
+            }
+            text
+        };
+        let workflow_type = required("type", workflow_type, findings);
+        let task_queue = required("taskQueue", task_queue, findings);
+        Some(NamedSettings {
+            name: name.map(|name| name.to_string()),
+            workflow_id: workflow_id.map(|id| id.to_string()),
+            workflow_type: workflow_type?,
+            task_queue: task_queue?,
+            static_summary,
+            static_details,
+            settings: Arc::clone(&self.settings),
+        })
+    }
+}
+
+impl Text {
+    fn evaluate(
+        &self,
+        field: &str,
+        scope: &Scope<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Arc<str>> {
+        let template = match self {
+            Text::Absent => return None,
+            Text::Constant(text) => return Some(Arc::clone(text)),
+            Text::Template(template) => template,
+        };
+        let path = [Step::from(field)];
+        let node = whole(template, scope, &path, findings)?;
+        match &node.value {
+            Value::Null => None,
+            Value::String(text) => {
+                findings.extend(check::text_field(field, text));
+                Some(Arc::from(&**text))
+            }
+            _ => {
+                findings.push(wrong_type(&path, "a string", &node));
+                None
+            }
+        }
+    }
+}
+
+/// Evaluates all fields, and checks them as those of an entry without expressions are checked.
+fn read_fields(
+    template: &NodeTemplate,
+    scope: &Scope<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<NamedSettings> {
+    let node = match template.evaluate(scope) {
+        Ok(node) => node,
+        Err(finding) => {
+            findings.push(finding);
+            return None;
+        }
+    };
+    let before = findings.len();
+    findings.append(&mut crate::manifest::check_start(&node));
+    if findings.len() > before {
+        return None;
+    }
+    let read: StartFields = match build::read(&Fields::new(None, &node)) {
+        Ok(read) => read,
+        Err(mut more) => {
+            findings.append(&mut more);
+            return None;
+        }
+    };
+    // Advice is given once, not for every row.
+    let wrong = check::check(&read).into_iter();
+    findings.extend(wrong.filter(|finding| finding.code != Code::Advice));
+    if findings.len() > before {
+        return None;
+    }
+    Some(NamedSettings {
+        name: read.name.clone(),
+        workflow_id: read.workflow_id.clone(),
+        workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
+        task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
+        static_summary: read.static_summary.as_deref().map(Arc::from),
+        static_details: read.static_details.as_deref().map(Arc::from),
+        settings: Arc::new(build::settings(read)),
+    })
+}
+
+impl SearchAttributes {
+    fn names_invocation(&self) -> bool {
+        match self {
+            SearchAttributes::Constant(_) => false,
+            SearchAttributes::Evaluated(template) => template.names_invocation(),
+        }
+    }
+
+    fn evaluate(&self, scope: &Scope<'_>, findings: &mut Vec<Finding>) -> Named {
+        let template = match self {
+            SearchAttributes::Constant(named) => return named.clone(),
+            SearchAttributes::Evaluated(template) => template,
+        };
+        match template.evaluate(scope) {
+            Ok(node) if matches!(node.value, Value::Map(_) | Value::Null) => {
+                build::encode_search_attributes(Some(&node), findings)
+            }
+            Ok(node) => {
+                let path = [build::SEARCH_ATTRIBUTES.into()];
+                findings.push(wrong_type(&path, "a map", &node));
+                Vec::new()
+            }
+            Err(finding) => {
+                findings.push(finding);
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl Body {
+    fn names_invocation(&self) -> bool {
+        match self {
+            Body::Fields(template) => template.names_invocation(),
+            Body::Texts(texts) => {
+                let texts = [
+                    &texts.name,
+                    &texts.workflow_type,
+                    &texts.task_queue,
+                    &texts.static_summary,
+                    &texts.static_details,
+                ];
+                texts.into_iter().any(|text| match text {
+                    Text::Template(template) => template.names_invocation(),
+                    Text::Absent | Text::Constant(_) => false,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Files that hold rows: found by the rules for paths, opened once, read as often as needed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use super::RowProblem;
+use crate::expand::folder::Folder;
+use crate::manifest::diagnostic::{Code, Place};
+use crate::manifest::source::{Source, Span, hex};
+
+/// Most bytes of a row that are shown with a problem.
+const SHOWN_BYTES: u64 = 64 * 1024;
+
+/// The name of standard input in messages and reports.
+const STANDARD_INPUT: &str = "<stdin>";
+
+/// The files with rows of one command, each opened once.
+#[derive(Debug, Default)]
+pub(in crate::expand) struct RowFiles {
+    files: Mutex<BTreeMap<PathBuf, Arc<RowsFile>>>,
+    /// Whether standard input is a manifest already.
+    standard_input_is_taken: bool,
+}
+
+impl RowFiles {
+    pub(in crate::expand) fn new(standard_input_is_taken: bool) -> Self {
+        RowFiles {
+            files: Mutex::default(),
+            standard_input_is_taken,
+        }
+    }
+
+    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Arc<RowsFile>>> {
+        self.files
+            .lock()
+            .expect("nothing panics while it holds this lock")
+    }
+
+    /// Opens a file, or what was read from standard input for `-`.
+    ///
+    /// # Errors
+    /// What is wrong, as a message.
+    pub(in crate::expand) fn open(
+        &self,
+        file: &str,
+        folder: Folder<'_>,
+    ) -> Result<Arc<RowsFile>, String> {
+        let is_standard_input = file == "-";
+        if is_standard_input && self.standard_input_is_taken {
+            return Err("standard input is the manifest, and cannot be its rows too".to_owned());
+        }
+        let path = if is_standard_input {
+            PathBuf::from(file)
+        } else {
+            folder.find(file)?
+        };
+        let mut files = self.files();
+        if let Some(known) = files.get(&path) {
+            return Ok(Arc::clone(known));
+        }
+        let (name, opened) = if is_standard_input {
+            (STANDARD_INPUT.to_owned(), keep_standard_input())
+        } else {
+            let shown = folder.join(file).display().to_string();
+            (shown, File::open(&path))
+        };
+        let opened = opened.map_err(|error| format!("cannot read `{name}`: {error}"))?;
+        let opened = Arc::new(RowsFile {
+            name,
+            file: Arc::new(opened),
+            checked: Mutex::new(None),
+        });
+        files.insert(path, Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Every file that was read to its end, with the SHA-256 of what it held.
+    pub(in crate::expand) fn read(&self) -> Vec<(String, String)> {
+        let files = self.files();
+        let read = files.values().filter_map(|file| {
+            let checked = file.checked();
+            let sha256 = checked.as_ref()?.sha256.clone();
+            Some((file.name.clone(), sha256))
+        });
+        read.collect()
+    }
+}
+
+/// Keeps standard input in a file without a name. Rows are read twice, so that all of them are
+/// checked before the first start, and there may be more than fit into memory.
+fn keep_standard_input() -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut io::stdin().lock(), &mut file)?;
+    Ok(file)
+}
+
+/// A file with rows.
+#[derive(Debug)]
+pub(in crate::expand) struct RowsFile {
+    name: String,
+    file: Arc<File>,
+    checked: Mutex<Option<Checked>>,
+}
+
+/// What a file was when it was read first.
+#[derive(Debug)]
+struct Checked {
+    length: u64,
+    modified: Option<SystemTime>,
+    sha256: String,
+}
+
+impl RowsFile {
+    /// Its path as the manifest's folder and the manifest spell it, or `<stdin>`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn checked(&self) -> std::sync::MutexGuard<'_, Option<Checked>> {
+        self.checked
+            .lock()
+            .expect("nothing panics while it holds this lock")
+    }
+
+    /// Reads the file from its beginning.
+    ///
+    /// # Errors
+    /// It has changed since it was read first.
+    pub(super) fn read(&self) -> Result<FileReader, RowProblem> {
+        self.make_sure()?;
+        let first = self.checked().is_none();
+        Ok(FileReader {
+            file: Arc::clone(&self.file),
+            position: 0,
+            digest: first.then(Sha256::new),
+        })
+    }
+
+    /// To be called when the end was reached: remembers what was read, or makes sure that it was
+    /// the same again.
+    pub(super) fn finish(&self, reader: &mut FileReader) -> Result<(), RowProblem> {
+        let Some(digest) = reader.digest.take() else {
+            return self.make_sure();
+        };
+        let modified = self.file.metadata().and_then(|it| it.modified()).ok();
+        *self.checked() = Some(Checked {
+            length: reader.position,
+            modified,
+            sha256: hex(&digest.finalize()),
+        });
+        Ok(())
+    }
+
+    fn make_sure(&self) -> Result<(), RowProblem> {
+        let now = self
+            .file
+            .metadata()
+            .map_err(|error| self.unreadable(&error))?;
+        let checked = self.checked();
+        let same = checked.as_ref().is_none_or(|checked| {
+            checked.length == now.len() && checked.modified == now.modified().ok()
+        });
+        if same {
+            return Ok(());
+        }
+        let message = format!("`{}` has changed since it was checked", self.name);
+        Err(RowProblem::new(Code::RowsFile, message)
+            .with_help("apply again when nothing writes to it"))
+    }
+
+    pub(super) fn unreadable(&self, error: &io::Error) -> RowProblem {
+        RowProblem::new(
+            Code::RowsFile,
+            format!("cannot read `{}`: {error}", self.name),
+        )
+    }
+
+    /// A place to show: the first bytes of a row, from the line that they are on.
+    pub(super) fn place(&self, line: u64, offset: u64, length: u64) -> Place {
+        let mut bytes = vec![0; length.min(SHOWN_BYTES) as usize];
+        let read = self.file.read_at(&mut bytes, offset).unwrap_or(0);
+        bytes.truncate(read);
+        // A CSV record begins after the end of the one before, which may be followed by empty lines.
+        let begin = bytes
+            .iter()
+            .take_while(|b| matches!(b, b'\n' | b'\r'))
+            .count();
+        let line = line + bytes[..begin].iter().filter(|b| **b == b'\n').count() as u64;
+        let text = String::from_utf8_lossy(&bytes[begin..])
+            .trim_end()
+            .to_owned();
+        let end = text.len() as u32;
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        Place {
+            source: Arc::new(Source::part(self.name.as_str(), line, text)),
+            span: Span { start: 0, end },
+        }
+    }
+}
+
+/// Reads a file without moving a place that others share, and hashes it on the way if asked.
+pub(super) struct FileReader {
+    file: Arc<File>,
+    position: u64,
+    digest: Option<Sha256>,
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&buffer[..read]);
+        }
+        Ok(read)
+    }
+}
