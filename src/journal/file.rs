@@ -1,29 +1,29 @@
-//! The file behind a journal, and the table that says where each start's lines are.
+//! The file behind a journal.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use super::record::{Header, Line, StartRecord};
+use super::reader::Reader;
+use super::record::{Header, Line, StartRecord, Written};
+use super::table::{Column, Entry, Table};
 use crate::run::event::{Event, WorkflowEnd};
 
-/// Bytes of a start's entry in the table: the offsets of its outcome and of its Workflow's end.
-const ENTRY: u64 = 16;
+/// Bytes of lines that may wait to be handed to the system.
+const BUFFER: usize = 64 * 1024;
 
 /// Event lines on disk, with a table that says where each start's lines are.
-///
-/// The table is a file without a name. Its offsets are one too high, so that zero means that there
-/// is no line.
 #[derive(Debug)]
 pub struct Journal {
     path: Option<PathBuf>,
     lines: BufWriter<File>,
     length: u64,
-    table: File,
-    starts: u64,
+    table: Table,
+    /// The line that is being written; kept for its memory.
+    text: Vec<u8>,
 }
 
 /// A journal cannot be used.
@@ -73,11 +73,7 @@ impl Journal {
     /// # Errors
     /// The system's folder for temporary files cannot be written to.
     pub fn temporary() -> io::Result<Self> {
-        Ok(Self::over(
-            None,
-            tempfile::tempfile()?,
-            tempfile::tempfile()?,
-        ))
+        Ok(Self::over(None, tempfile::tempfile()?, Table::new()?))
     }
 
     /// A new journal, readable by its owner only. The header is on disk when this returns. Until
@@ -104,7 +100,7 @@ impl Journal {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let table = tempfile::tempfile().map_err(|source| JournalError::Temporary { source })?;
+        let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
         let unnamed = tempfile::Builder::new()
             .prefix(".journal-")
             .tempfile_in(folder)
@@ -153,7 +149,7 @@ impl Journal {
             lock(&file, path)?;
         }
         let mut reader = BufReader::new(Reader::new(&file).map_err(failed)?);
-        let table = tempfile::tempfile().map_err(|source| JournalError::Temporary { source })?;
+        let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
         let mut header = None;
         let mut text = Vec::new();
@@ -201,7 +197,7 @@ impl Journal {
                 }
                 _ => take(&line),
             }
-            journal.note(&line).map_err(failed)?;
+            journal.note(line.place()).map_err(failed)?;
             journal.length += text.len() as u64;
         }
         let Some(header) = header else {
@@ -215,13 +211,13 @@ impl Journal {
         Ok((journal, header))
     }
 
-    fn over(path: Option<PathBuf>, file: File, table: File) -> Self {
+    fn over(path: Option<PathBuf>, file: File, table: Table) -> Self {
         Journal {
             path,
-            lines: BufWriter::new(file),
+            lines: BufWriter::with_capacity(BUFFER, file),
             length: 0,
             table,
-            starts: 0,
+            text: Vec::new(),
         }
     }
 
@@ -235,8 +231,8 @@ impl Journal {
     /// # Errors
     /// The disk is full or fails.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        match Line::of(event) {
-            Some(line) => self.write_line(&line),
+        match Written::of(event) {
+            Some(line) => self.append(&line, line.place()),
             None => Ok(()),
         }
     }
@@ -246,11 +242,16 @@ impl Journal {
     /// # Errors
     /// The disk is full or fails.
     pub fn write_line(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        self.lines.write_all(&text)?;
-        self.note(line)?;
-        self.length += text.len() as u64;
+        self.append(line, line.place())
+    }
+
+    fn append(&mut self, line: &impl Serialize, place: Option<(u64, Column)>) -> io::Result<()> {
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, line)?;
+        self.text.push(b'\n');
+        self.lines.write_all(&self.text)?;
+        self.note(place)?;
+        self.length += self.text.len() as u64;
         Ok(())
     }
 
@@ -271,17 +272,12 @@ impl Journal {
         self.lines.get_ref().sync_all()
     }
 
-    /// Notes in the table that `line` begins at the journal's end.
-    fn note(&mut self, line: &Line) -> io::Result<()> {
-        let (index, column) = match line {
-            Line::Start(finished) => (finished.index, 0),
-            Line::Workflow(ended) => (ended.index, 8),
-            Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => return Ok(()),
-        };
-        self.table
-            .write_all_at(&(self.length + 1).to_le_bytes(), index * ENTRY + column)?;
-        self.starts = self.starts.max(index + 1);
-        Ok(())
+    /// Notes in the table that a line begins at the journal's end.
+    fn note(&mut self, place: Option<(u64, Column)>) -> io::Result<()> {
+        match place {
+            Some((index, column)) => self.table.note(index, column, self.length),
+            None => Ok(()),
+        }
     }
 
     /// When the file was last written, by the system's clock.
@@ -302,14 +298,12 @@ impl Journal {
     /// The disk fails.
     pub fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<StartRecord>> + use<>> {
         self.flush()?;
-        let mut table = BufReader::new(Reader::new(&self.table)?);
         let mut lines = Lines {
             reader: BufReader::new(Reader::new(self.lines.get_ref())?),
             position: 0,
         };
-        let records = (0..self.starts).map(move |_| {
-            let outcome = offset(&mut table)?;
-            let end = offset(&mut table)?;
+        let records = self.table.entries()?.map(move |entry| {
+            let Entry { outcome, end } = entry?;
             let Some(outcome) = outcome else {
                 return Ok(None);
             };
@@ -355,51 +349,6 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
             path: path.to_owned(),
             source,
         }),
-    }
-}
-
-/// The next offset of the table. The last entry is short if nothing was written after it.
-fn offset(table: &mut impl Read) -> io::Result<Option<u64>> {
-    let mut bytes = [0; 8];
-    match table.read_exact(&mut bytes) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-        Ok(()) => Ok(u64::from_le_bytes(bytes).checked_sub(1)),
-    }
-}
-
-/// Reads a file without moving the place at which it is written.
-struct Reader {
-    file: File,
-    position: u64,
-}
-
-impl Reader {
-    fn new(file: &File) -> io::Result<Self> {
-        Ok(Reader {
-            file: file.try_clone()?,
-            position: 0,
-        })
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Reader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
-            SeekFrom::End(_) => None,
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
     }
 }
 

@@ -5,7 +5,9 @@
 //! which a later invocation can go on with, or from a temporary one.
 
 mod file;
+mod reader;
 pub mod record;
 pub mod resume;
+mod table;
 
 pub use file::{Journal, JournalError};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::table::Column;
 use crate::run::event::{
     ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded,
 };
@@ -61,13 +62,43 @@ impl Line {
         }
     }
 
+    /// Where the table notes it, if it is about a start.
+    pub(super) fn place(&self) -> Option<(u64, Column)> {
+        match self {
+            Line::Start(finished) => Some((finished.index, Column::Outcome)),
+            Line::Workflow(ended) => Some((ended.index, Column::End)),
+            Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => None,
+        }
+    }
+}
+
+/// An event as the line that it is written as. Reads as the [`Line`] of the same name, and copies
+/// nothing of the event.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "line", rename_all = "camelCase")]
+pub(super) enum Written<'e> {
+    Start(&'e StartFinished),
+    Pace(&'e PaceChanged),
+    Workflow(&'e WorkflowEnded),
+}
+
+impl<'e> Written<'e> {
     /// The line for an event, if the event belongs into a journal.
-    pub fn of(event: &Event) -> Option<Line> {
+    pub(super) fn of(event: &'e Event) -> Option<Self> {
         match event {
-            Event::StartFinished(finished) => Some(Line::Start(Box::new(finished.clone()))),
-            Event::WorkflowEnded(ended) => Some(Line::Workflow(ended.clone())),
-            Event::PaceChanged(changed) => Some(Line::Pace(changed.clone())),
+            Event::StartFinished(finished) => Some(Written::Start(finished)),
+            Event::WorkflowEnded(ended) => Some(Written::Workflow(ended)),
+            Event::PaceChanged(changed) => Some(Written::Pace(changed)),
             Event::ApplyStarted(_) | Event::AttemptFailed(_) | Event::ApplyFinished(_) => None,
+        }
+    }
+
+    /// Where the table notes it, if it is about a start.
+    pub(super) fn place(&self) -> Option<(u64, Column)> {
+        match self {
+            Written::Start(finished) => Some((finished.index, Column::Outcome)),
+            Written::Workflow(ended) => Some((ended.index, Column::End)),
+            Written::Pace(_) => None,
         }
     }
 }
@@ -82,4 +113,77 @@ pub struct StartRecord {
     /// The Workflow's end, with `--wait`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<WorkflowEnd>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::event::{ErrorRecord, Outcome, WorkflowStatus};
+    use serde_json::json;
+
+    fn start(value: serde_json::Value) -> StartFinished {
+        serde_json::from_value(value).expect("it is a start's outcome")
+    }
+
+    #[test]
+    fn what_is_written_is_the_line_that_is_read_byte_for_byte() {
+        let plain = start(json!({
+            "index": 7, "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
+            "type": "T", "taskQueue": "q", "requestId": "r", "outcome": "started",
+            "attempts": 1, "latencyMs": 0.25
+        }));
+        let full = StartFinished {
+            name: Some("nämé \"\u{1f600}".to_owned()),
+            run_id: Some("run".to_owned()),
+            first_run_id: Some("first".to_owned()),
+            outcome: Outcome::Failed,
+            throttled: 2,
+            error: Some(ErrorRecord {
+                code: "INTERNAL".to_owned(),
+                reason: "internal".to_owned(),
+                message: "a\nb".to_owned(),
+                cause: Some("RPS_LIMIT".to_owned()),
+                scope: None,
+                retryable: true,
+            }),
+            cron: true,
+            ..plain.clone()
+        };
+        let changed = PaceChanged {
+            at: Timestamp::UNIX_EPOCH,
+            starts_per_second: 12.5,
+            error: full.error.clone().expect("it was just given one"),
+        };
+        let ended = WorkflowEnded {
+            index: 7,
+            workflow_id: "one".into(),
+            run_id: "run".to_owned(),
+            workflow: WorkflowEnd {
+                status: WorkflowStatus::Completed,
+                result: Some(json!({"b": [1, null], "a": "x"})),
+                failure: None,
+                close_time: Some(Timestamp::UNIX_EPOCH),
+            },
+        };
+        let table = [
+            (
+                Event::StartFinished(plain.clone()),
+                Line::Start(Box::new(plain)),
+            ),
+            (
+                Event::StartFinished(full.clone()),
+                Line::Start(Box::new(full)),
+            ),
+            (Event::PaceChanged(changed.clone()), Line::Pace(changed)),
+            (Event::WorkflowEnded(ended.clone()), Line::Workflow(ended)),
+        ];
+        for (event, line) in table {
+            let written = Written::of(&event).expect("the event belongs into a journal");
+            let text = serde_json::to_string(&written).expect("a line can be written");
+            let same = serde_json::to_string(&line).expect("a line can be written");
+            assert_eq!(text, same);
+            let read: Line = serde_json::from_str(&text).expect("a line can be read");
+            assert_eq!(read, line);
+        }
+    }
 }
