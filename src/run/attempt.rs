@@ -99,8 +99,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
         pace: &'a Pace,
         start: &'a Start,
     ) -> Self {
-        let key = &context.key;
-        let request_id = key.request_id(&context.namespace, &start.workflow_id);
+        let request_id = request_id(context, start);
         Attempt {
             starter,
             context,
@@ -134,7 +133,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
                 }
                 Err(Trouble::Failed(error)) => error,
                 Err(Trouble::Withheld) => {
-                    let finished = skipped(self.context, self.start);
+                    let finished = blank(self.start, self.request_id, Outcome::Skipped);
                     return Settled {
                         finished,
                         error: None,
@@ -285,13 +284,16 @@ impl<'a, S: Starter> Attempt<'a, S> {
         &self,
         call: impl Future<Output = Result<T, StartError>>,
     ) -> Result<T, Trouble> {
-        tokio::select! {
-            biased;
-            // What follows a call belongs to it: it settles what the call has begun, at once.
-            () = self.stop.cancelled() => if self.called.get().is_none() {
-                return Err(Trouble::Withheld);
-            },
-            () = self.pace.permit() => {}
+        // What follows a call belongs to it: it settles what the call has begun, at once.
+        if !self.stop.is_cancelled() && !self.pace.is_unbound() {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                () = self.pace.permit() => {}
+            }
+        }
+        if self.stop.is_cancelled() && self.called.get().is_none() {
+            return Err(Trouble::Withheld);
         }
         self.called.get_or_init(Instant::now);
         let left = self.context.retry_for.saturating_sub(self.tried_for());
@@ -380,7 +382,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
             attempts,
             throttled,
             latency_ms: (latency_ms * 1000.0).round() / 1000.0,
-            ..blank(self.context, self.start, outcome)
+            ..blank(self.start, self.request_id, outcome)
         }
     }
 }
@@ -409,7 +411,7 @@ fn is_older(origin: &Origin, context: &Context) -> bool {
 
 /// The outcome of a start that was not tried.
 pub(super) fn skipped(context: &Context, start: &Start) -> StartFinished {
-    blank(context, start, Outcome::Skipped)
+    blank(start, request_id(context, start), Outcome::Skipped)
 }
 
 /// The outcome of a start whose answer was not waited for any longer.
@@ -425,11 +427,16 @@ pub(super) fn abandoned(context: &Context, start: &Start) -> StartFinished {
     StartFinished {
         attempts: 1,
         error: Some(error),
-        ..blank(context, start, Outcome::Unknown)
+        ..blank(start, request_id(context, start), Outcome::Unknown)
     }
 }
 
-fn blank(context: &Context, start: &Start, outcome: Outcome) -> StartFinished {
+fn request_id(context: &Context, start: &Start) -> Uuid {
+    let key = &context.key;
+    key.request_id(&context.namespace, &start.workflow_id)
+}
+
+fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartFinished {
     StartFinished {
         index: start.index,
         name: start.name.clone(),
@@ -439,10 +446,7 @@ fn blank(context: &Context, start: &Start, outcome: Outcome) -> StartFinished {
         first_run_id: None,
         workflow_type: start.workflow_type.to_string(),
         task_queue: start.task_queue.to_string(),
-        request_id: context
-            .key
-            .request_id(&context.namespace, &start.workflow_id)
-            .to_string(),
+        request_id: request_id.to_string(),
         outcome,
         existing_state: None,
         attempts: 0,

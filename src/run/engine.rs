@@ -22,6 +22,9 @@ use crate::expand::start::Start;
 /// Longest time that starts in flight are given to settle after a stop.
 pub const SETTLE_FOR: Duration = Duration::from_secs(15);
 
+/// Most starts that are taken from the producer in one go.
+const AT_ONCE: usize = 64;
+
 /// What the engine is given.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -55,6 +58,9 @@ pub async fn run<S: Starter>(
     // These futures do all the sending themselves. If this loop sent anything, it would wait for
     // room that the channel has promised to a future which nobody polls meanwhile.
     let mut in_flight = FuturesUnordered::new();
+    // Last in the list is first in the order. Taken in one go, so that whoever produces work on
+    // another thread is woken once for many starts.
+    let mut taken = Vec::with_capacity(AT_ONCE);
     let mut exhausted = false;
     let mut settle_until = None;
     loop {
@@ -65,7 +71,40 @@ pub async fn run<S: Starter>(
         if halted && settle_until.is_none() {
             settle_until = Some(Instant::now() + SETTLE_FOR);
         }
-        let has_slot = !halted && !exhausted && in_flight.len() < limits.parallelism;
+        let has_slot = !halted && in_flight.len() < limits.parallelism;
+        if has_slot && let Some(next) = taken.pop() {
+            in_flight.push(match next {
+                Work::Earlier(finished) => Either::Left(async move {
+                    wait_for(waits, Waiting::for_start(&finished)).await;
+                    None
+                }),
+                Work::Start(start) => {
+                    lock(&unsettled).insert(start.index, Arc::clone(&start));
+                    let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
+                    Either::Right(async move {
+                        let attempt = Attempt::new(starter, context, halt, pace, &start);
+                        let report = async |event| emit(events, event).await;
+                        let Settled {
+                            finished,
+                            error,
+                            began,
+                        } = attempt.settle(report).await;
+                        let failed =
+                            finished.outcome != Outcome::Unknown && finished.error.is_some();
+                        let waiting = waits.and_then(|_| Waiting::for_start(&finished));
+                        emit(events, Event::StartFinished(finished)).await;
+                        lock(unsettled).remove(&start.index);
+                        wait_for(waits, waiting).await;
+                        Some(Heard {
+                            error,
+                            began,
+                            failed,
+                        })
+                    })
+                }
+            });
+            continue;
+        }
         tokio::select! {
             biased;
             Some(heard) = in_flight.next(), if !in_flight.is_empty() => {
@@ -75,34 +114,19 @@ pub async fn run<S: Starter>(
             }
             () = halt.cancelled(), if !halted => {}
             () = sleep_until(settle_until), if halted => break,
-            next = work.recv(), if has_slot => match next {
-                None => exhausted = true,
-                Some(Work::Earlier(finished)) => in_flight.push(Either::Left(async move {
-                    wait_for(waits, Waiting::for_start(&finished)).await;
-                    None
-                })),
-                Some(Work::Start(start)) => {
-                    lock(&unsettled).insert(start.index, Arc::clone(&start));
-                    let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
-                    in_flight.push(Either::Right(async move {
-                        let attempt = Attempt::new(starter, context, halt, pace, &start);
-                        let report = async |event| emit(events, event).await;
-                        let Settled { finished, error, began } = attempt.settle(report).await;
-                        let failed = finished.outcome != Outcome::Unknown && finished.error.is_some();
-                        let waiting = waits.and_then(|_| Waiting::for_start(&finished));
-                        emit(events, Event::StartFinished(finished)).await;
-                        lock(unsettled).remove(&start.index);
-                        wait_for(waits, waiting).await;
-                        Some(Heard { error, began, failed })
-                    }));
-                }
-            },
+            count = work.recv_many(&mut taken, AT_ONCE), if has_slot && !exhausted => {
+                taken.reverse();
+                exhausted = count == 0;
+            }
         }
     }
     drop(in_flight);
     let abandoned_starts = std::mem::take(&mut *lock(&unsettled));
     for start in abandoned_starts.into_values() {
         emit(events, Event::StartFinished(abandoned(context, &start))).await;
+    }
+    while let Some(next) = taken.pop() {
+        skip_one(next, context, events).await;
     }
     // The producer is blocked on a full channel or done; what it has left was never tried.
     skip(work, context, events).await;
@@ -112,9 +136,13 @@ pub async fn run<S: Starter>(
 /// Ends everything that comes out of `work` as `skipped`.
 pub async fn skip(mut work: mpsc::Receiver<Work>, context: &Context, events: &mpsc::Sender<Event>) {
     while let Some(next) = work.recv().await {
-        if let Work::Start(start) = next {
-            emit(events, Event::StartFinished(skipped(context, &start))).await;
-        }
+        skip_one(next, context, events).await;
+    }
+}
+
+async fn skip_one(work: Work, context: &Context, events: &mpsc::Sender<Event>) {
+    if let Work::Start(start) = work {
+        emit(events, Event::StartFinished(skipped(context, &start))).await;
     }
 }
 

@@ -79,6 +79,11 @@ impl Pace {
         }
     }
 
+    /// Whether calls pass at once, so that nobody has to ask for a permit.
+    pub fn is_unbound(&self) -> bool {
+        self.most.is_none() && self.lock().law.rate.is_none()
+    }
+
     /// Waits until a call may be made. Dropping the future gives the place in the queue up.
     pub async fn permit(&self) {
         let _first = self.queue.lock().await;
