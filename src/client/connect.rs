@@ -3,29 +3,27 @@
 use std::fmt;
 use std::time::Duration;
 
-use tonic::service::interceptor::InterceptedService;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
+use super::Client;
 use super::api::temporal::api::enums::v1::NamespaceState;
 use super::api::temporal::api::namespace::v1::NamespaceInfo;
-use super::api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use super::api::temporal::api::workflowservice::v1::{
-    DescribeNamespaceRequest, GetSystemInfoRequest,
+    DescribeNamespaceRequest, DescribeNamespaceResponse, GetSystemInfoRequest,
+    GetSystemInfoResponse,
 };
+use super::call::{Caller, method};
 use super::diagnose::{self, Peer};
-use super::metadata::{Headers, headers};
+use super::metadata::headers;
 use super::status::start_error;
 use super::unverified::AnyCertificate;
-use super::{Client, timed};
 use crate::run::starter::{Class, StartError};
 
 /// Longest time without a sign of life before a connection is asked for one, and for its answer.
 /// Source: sdk-go `client.ConnectionOptions`.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Largest answer that is read.
-const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
 /// Where a Temporal Service is and how it is spoken to.
 #[derive(Clone)]
@@ -185,11 +183,18 @@ impl ConnectError {
 }
 
 /// Settings that make sense, before the network is used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Prepared {
     connection: Connection,
     endpoint: Endpoint,
-    headers: Headers,
+    headers: MetadataMap,
+}
+
+/// The values of headers are secrets, or may be.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&self.connection).finish()
+    }
 }
 
 impl Prepared {
@@ -226,29 +231,30 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
         endpoint,
         headers,
     } = prepared;
-    let service = InterceptedService::new(endpoint.connect_lazy(), headers);
-    // Workflows return what they like; the service's own limit is lower than this.
-    let grpc = WorkflowServiceClient::new(service).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let client = Client::new(grpc, &connection);
-    let (mut first, mut second) = (client.grpc(), client.grpc());
-    let namespace = connection.namespace.clone();
+    let caller = Caller::new(endpoint.connect_lazy(), headers);
     let patience = connection.connect_timeout;
+    let question = DescribeNamespaceRequest {
+        namespace: connection.namespace.clone(),
+        id: String::new(),
+    };
     let (info, namespace) = futures::join!(
-        first.get_system_info(timed(GetSystemInfoRequest {}, patience)),
-        second.describe_namespace(timed(
-            DescribeNamespaceRequest {
-                namespace,
-                id: String::new()
-            },
+        caller.call::<_, GetSystemInfoResponse>(
+            method!("GetSystemInfo"),
+            GetSystemInfoRequest {},
             patience
-        )),
+        ),
+        caller.call::<_, DescribeNamespaceResponse>(
+            method!("DescribeNamespace"),
+            question,
+            patience
+        ),
     );
     let info = match info {
-        Ok(info) => info.into_inner(),
+        Ok(info) => info,
         Err(status) => return Err(failed(&connection, start_error(&status)).await),
     };
     match namespace {
-        Ok(answer) => open_for_starts(&connection, answer.into_inner().namespace_info)?,
+        Ok(answer) => open_for_starts(&connection, answer.namespace_info)?,
         Err(status) => {
             let error = start_error(&status);
             match error.reason {
@@ -265,7 +271,7 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
             }
         }
     }
-    Ok(client.with_server_version(info.server_version))
+    Ok(Client::new(caller, connection, info.server_version))
 }
 
 fn open_for_starts(

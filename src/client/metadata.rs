@@ -1,40 +1,14 @@
 //! The gRPC metadata of every call.
 
-use std::fmt;
-
-use tonic::metadata::{Ascii, KeyAndValueRef, MetadataKey, MetadataMap, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 use super::connect::{ConnectError, Connection};
-
-/// Adds the same metadata to every call.
-#[derive(Clone)]
-pub(super) struct Headers(MetadataMap);
-
-/// Values are secrets, or may be.
-impl fmt::Debug for Headers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Interceptor for Headers {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        for entry in self.0.iter() {
-            if let KeyAndValueRef::Ascii(key, value) = entry {
-                request.metadata_mut().insert(key.clone(), value.clone());
-            }
-        }
-        Ok(request)
-    }
-}
 
 /// The metadata for a connection: who we are, the namespace, the API key, and what the user adds.
 /// The service knows no client of our name and so checks no version. To a client that does not name
 /// the feature, it shows every end with a run after it as continued as new, a cron schedule's too.
 /// Source: temporal `common/headers/version_checker.go`.
-pub(super) fn headers(connection: &Connection) -> Result<Headers, ConnectError> {
+pub(super) fn headers(connection: &Connection) -> Result<MetadataMap, ConnectError> {
     let mut map = MetadataMap::new();
     let mut insert = |key: &str, value: &str| -> Result<(), ConnectError> {
         let wrong = |part: &str| ConnectError::Setting {
@@ -61,5 +35,5 @@ pub(super) fn headers(connection: &Connection) -> Result<Headers, ConnectError> 
     for (key, value) in &connection.grpc_meta {
         insert(key, value)?;
     }
-    Ok(Headers(map))
+    Ok(map)
 }

@@ -2,6 +2,7 @@
 //! prost or generated code.
 
 pub mod api;
+mod call;
 pub mod config;
 pub mod connect;
 pub mod diagnose;
@@ -14,9 +15,7 @@ mod unverified;
 
 use std::time::Duration;
 
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::Status;
 use uuid::Uuid;
 
 use crate::expand::start::Start;
@@ -24,13 +23,13 @@ use crate::run::starter::{Answer, Close, Found, Origin, Patience, Policies, Star
 use api::temporal::api::common::v1::WorkflowExecution;
 use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType, WorkflowExecutionStatus};
 use api::temporal::api::history::v1::HistoryEvent;
-use api::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use api::temporal::api::workflowservice::v1::{
     DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
-    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
+    StartWorkflowExecutionResponse,
 };
+use call::{Caller, method};
 use connect::Connection;
-use metadata::Headers;
 use status::start_error;
 
 /// Longest wait for the answer to one call. On expiry the outcome is unknown, and the call is
@@ -41,32 +40,21 @@ pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 /// Source: temporal dynamic config `history.longPollExpirationInterval`.
 const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Grpc = WorkflowServiceClient<InterceptedService<Channel, Headers>>;
-
 /// A connection to a Temporal Service that has answered.
 #[derive(Clone, Debug)]
 pub struct Client {
-    grpc: Grpc,
-    address: String,
-    namespace: String,
-    identity: String,
+    caller: Caller,
+    connection: Connection,
     server_version: String,
 }
 
 impl Client {
-    fn new(grpc: Grpc, connection: &Connection) -> Self {
+    fn new(caller: Caller, connection: Connection, server_version: String) -> Self {
         Client {
-            grpc,
-            address: connection.address.clone(),
-            namespace: connection.namespace.clone(),
-            identity: connection.identity.clone(),
-            server_version: String::new(),
+            caller,
+            connection,
+            server_version,
         }
-    }
-
-    fn with_server_version(mut self, server_version: String) -> Self {
-        self.server_version = server_version;
-        self
     }
 
     /// The service's version.
@@ -74,16 +62,11 @@ impl Client {
         &self.server_version
     }
 
-    /// A handle for one call; handles share their connection.
-    fn grpc(&self) -> Grpc {
-        self.grpc.clone()
-    }
-
     /// What a failed call means. A lost connection says where to.
     fn error(&self, status: &Status) -> StartError {
         let mut error = start_error(status);
         if error.reason == "connectionLost" {
-            error.message = format!("{}: {}", self.address, error.message);
+            error.message = format!("{}: {}", self.connection.address, error.message);
         }
         error
     }
@@ -95,14 +78,13 @@ impl Client {
         run_id: &str,
     ) -> Result<DescribeWorkflowExecutionResponse, StartError> {
         let message = DescribeWorkflowExecutionRequest {
-            namespace: self.namespace.clone(),
+            namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
         };
-        let answer = self
-            .grpc()
-            .describe_workflow_execution(timed(message, RPC_TIMEOUT))
-            .await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+        self.caller
+            .call(method!("DescribeWorkflowExecution"), message, RPC_TIMEOUT)
+            .await
+            .map_err(|status| self.error(&status))
     }
 
     /// Whether a run has not ended.
@@ -124,7 +106,7 @@ impl Client {
         patience: Patience,
     ) -> Result<Option<HistoryEvent>, StartError> {
         let message = GetWorkflowExecutionHistoryRequest {
-            namespace: self.namespace.clone(),
+            namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
             maximum_page_size: 1,
             wait_new_event: patience == Patience::LongPoll,
@@ -136,15 +118,14 @@ impl Client {
             Patience::Now => RPC_TIMEOUT,
             Patience::LongPoll => LONG_POLL_TIMEOUT,
         };
-        let answer = self
-            .grpc()
-            .get_workflow_execution_history(timed(message, timeout))
-            .await;
-        let history = answer
-            .map_err(|status| self.error(&status))?
-            .into_inner()
-            .history;
-        Ok(history.and_then(|history| history.events.into_iter().next()))
+        let answer: GetWorkflowExecutionHistoryResponse = self
+            .caller
+            .call(method!("GetWorkflowExecutionHistory"), message, timeout)
+            .await
+            .map_err(|status| self.error(&status))?;
+        Ok(answer
+            .history
+            .and_then(|history| history.events.into_iter().next()))
     }
 }
 
@@ -155,13 +136,17 @@ impl Starter for Client {
         request_id: Uuid,
         policies: Policies,
     ) -> Result<Answer, StartError> {
-        let message =
-            request::start_request(start, &self.namespace, &self.identity, request_id, policies);
-        let answer = self
-            .grpc()
-            .start_workflow_execution(timed(message, RPC_TIMEOUT))
-            .await;
-        let answer = answer.map_err(|status| self.error(&status))?.into_inner();
+        let Connection {
+            namespace,
+            identity,
+            ..
+        } = &self.connection;
+        let message = request::start_request(start, namespace, identity, request_id, policies);
+        let answer: StartWorkflowExecutionResponse = self
+            .caller
+            .call(method!("StartWorkflowExecution"), message, RPC_TIMEOUT)
+            .await
+            .map_err(|status| self.error(&status))?;
         Ok(Answer {
             run_id: answer.run_id,
             first_run_id: answer.first_execution_run_id,
@@ -233,10 +218,4 @@ fn execution(workflow_id: &str, run_id: &str) -> WorkflowExecution {
         workflow_id: workflow_id.to_owned(),
         run_id: run_id.to_owned(),
     }
-}
-
-fn timed<M>(message: M, timeout: Duration) -> Request<M> {
-    let mut request = Request::new(message);
-    request.set_timeout(timeout);
-    request
 }
