@@ -22,6 +22,9 @@ use crate::manifest::source::Span;
 /// into a start; the most that it allows takes some 10 ms.
 const FUEL: u64 = 400_000;
 
+/// Longest expression, in bytes. Longer ones can be nested more deeply than a thread's stack is.
+const MAX_BYTES: usize = 2_000;
+
 /// Most values in what one expression comes to.
 const MAX_VALUES: usize = 100_000;
 
@@ -109,6 +112,9 @@ fn environment() -> &'static Environment<'static> {
         for (name, cast) in Cast::ALL {
             environment.add_filter(name, move |value: Jinja| -> Result<Jinja, Error> {
                 let failed = |message| Error::new(ErrorKind::InvalidOperation, message);
+                if value.is_undefined() {
+                    return Err(ErrorKind::UndefinedError.into());
+                }
                 let mut values = 0;
                 let node = from_jinja(&value, 0, &mut values).map_err(|it| failed(it.message))?;
                 let cast = cast.node(&node).map_err(failed)?;
@@ -135,6 +141,11 @@ impl Expression {
         constants: &Constants,
         has_row: bool,
     ) -> Result<Self, Problem> {
+        if text.len() > MAX_BYTES {
+            let message = format!("an expression has at most {MAX_BYTES} bytes");
+            return Err(Problem::new(Code::InvalidExpression, message)
+                .with_help("compute the value elsewhere and put it into the row or `vars`"));
+        }
         let expression = match lookup(text) {
             Some(lookup) => lookup,
             None => Expression::Jinja(Box::new(
@@ -470,4 +481,90 @@ fn number(value: &Jinja) -> Result<Number, Problem> {
             "{value} has no JSON form, so no argument can carry it"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::expand::rows::Row;
+    use crate::expand::scope::{AllowedEnv, Invocation};
+    use crate::manifest::json;
+
+    fn read(text: &str) -> Node {
+        json::parse(text.as_bytes()).expect("this is JSON")
+    }
+
+    /// What an expression comes to as JSON, or the code and words of its problem.
+    fn outcome(expression: &Expression, scope: &Scope<'_>) -> Result<String, (Code, String)> {
+        match expression.evaluate(scope) {
+            Ok(outcome) => Ok(serde_json::to_string(&outcome.into_node()).expect("it is JSON")),
+            Err(problem) => Err((problem.code, problem.message)),
+        }
+    }
+
+    #[test]
+    fn what_is_only_looked_up_comes_to_what_minijinja_says() {
+        let vars = read(r#"{"month": "2026-11", "cents": 7, "deep": {"a": {"b": [1, null]}}}"#);
+        let env = AllowedEnv::from([
+            ("SET".to_owned(), Some("12".to_owned())),
+            ("UNSET".to_owned(), None),
+        ]);
+        let constants = Arc::new(Constants::new(vars, &env, &Invocation::any()));
+        let rows = [
+            r#"{"id": "acme", "n": 9007199254740993, "f": 1.0, "t": "12", "b": true, "none": null,
+                "list": [1], "map": {"id": 2}, "x": "12x", "empty": "", "items": 3, "big": 18446744073709551615}"#,
+            r#"["a", 1]"#,
+            "7",
+        ];
+        let lookups = [
+            "row.id",
+            "row.n",
+            "row.f",
+            "row.t",
+            "row.b",
+            "row.none",
+            "row.list",
+            "row.map",
+            "row.map.id",
+            "row.id.id",
+            "row.missing",
+            "row.value",
+            "row.items",
+            "row.big",
+            "row",
+            "index",
+            "index.x",
+            "vars.month",
+            "vars.cents",
+            "vars.deep.a.b",
+            "vars.deep.a.c",
+            "env.SET",
+            "env.UNSET",
+            "env.SET.x",
+            "invocation.id",
+            "invocation.startedAt",
+            "vars",
+        ];
+        let casts = ["", " | int", "|float", " |bool", "| int "];
+        let mut compared = 0;
+        for row in rows {
+            let row = Arc::new(Row::of(read(row)));
+            let scope = Scope::new(&constants, Some(&row), 3);
+            for text in lookups {
+                for cast in casts {
+                    let text = format!("{text}{cast}");
+                    let own = Expression::compile(&text, &constants, true).expect(&text);
+                    assert!(matches!(own, Expression::Lookup { .. }), "{text}");
+                    let theirs = Expression::compile(&format!("({text})"), &constants, true);
+                    let theirs = theirs.expect(&text);
+                    assert!(matches!(theirs, Expression::Jinja(_)), "{text}");
+                    assert_eq!(outcome(&own, &scope), outcome(&theirs, &scope), "{text}");
+                    compared += 1;
+                }
+            }
+        }
+        assert_eq!(compared, rows.len() * lookups.len() * casts.len());
+    }
 }

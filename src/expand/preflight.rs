@@ -24,6 +24,8 @@ pub struct Preflight {
     pub of: u64,
     /// Selected starts that begin another Workflow when they are applied again under another key.
     pub repeatable: u64,
+    /// Starts whose Workflow IDs depend on the key, because the manifest gives none.
+    pub generated: u64,
     /// SHA-256 over all starts, in order, if it was asked for and nothing is wrong.
     pub digest: Option<String>,
     /// Every file with rows, and the SHA-256 of what it held.
@@ -69,6 +71,7 @@ impl Expansion {
                 digest.update(start.workflow_id.as_bytes());
                 digest.update(content);
             }
+            preflight.generated += u64::from(!item.has_own_id());
             if self.options.selection.is_all() || self.options.selection.contains(start) {
                 preflight.total += 1;
                 preflight.repeatable += u64::from(may_repeat(&item, start));

@@ -52,13 +52,13 @@ fn allow_expressions(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
-    let children = ["properties", "items"];
+    let children = ["properties", "items", "additionalProperties"];
     for (keyword, child) in schema.iter_mut() {
         match (children.iter().position(|it| it == keyword), child) {
             (Some(0), Value::Object(properties)) => {
                 properties.values_mut().for_each(allow_expressions);
             }
-            (Some(1), items) => allow_expressions(items),
+            (Some(_), child) => allow_expressions(child),
             _ => {}
         }
     }

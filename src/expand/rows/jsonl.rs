@@ -89,7 +89,7 @@ impl Lines {
         })?;
         Ok(Row {
             number: self.number,
-            cells: Cells::Value(cells),
+            cells: Cells::of(cells),
             origin: Origin::File {
                 file: Arc::clone(file),
                 line,

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::manifest::diagnostic::{Code, Place};
-use crate::manifest::node::{Node, Value};
+use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::{Source, Span};
 
 pub(super) use file::{RowFiles, RowsFile};
@@ -52,7 +52,7 @@ impl Rows {
                     let item = &items[position];
                     Ok(Row {
                         number: position as u64 + 1,
-                        cells: Cells::Value(item.clone()),
+                        cells: Cells::of(item.clone()),
                         origin: Origin::Written {
                             source: Arc::clone(&source),
                             span: item.span,
@@ -88,8 +88,24 @@ enum Cells {
         header: Arc<csv::Header>,
         record: ::csv::StringRecord,
     },
-    /// A map, or another value, whose name is `value`.
+    /// A map.
     Value(Node),
+}
+
+impl Cells {
+    /// A value as a row; one that is no map is its only cell, `value`.
+    fn of(node: Node) -> Self {
+        if let Value::Map(_) = node.value {
+            return Cells::Value(node);
+        }
+        let span = node.span;
+        let key = Key {
+            text: "value".into(),
+            span,
+        };
+        let value = Value::Map([(key, node)].into());
+        Cells::Value(Node { value, span })
+    }
 }
 
 impl fmt::Debug for Cells {
@@ -101,9 +117,6 @@ impl fmt::Debug for Cells {
     }
 }
 
-/// The name of a row's value that is no map.
-const VALUE: &str = "value";
-
 /// What a row holds under a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell<'r> {
@@ -114,14 +127,20 @@ pub(super) enum Cell<'r> {
 }
 
 impl Row {
+    #[cfg(test)]
+    pub(super) fn of(node: Node) -> Self {
+        Row {
+            number: 1,
+            cells: Cells::of(node),
+            origin: Origin::Combination,
+        }
+    }
+
     /// What it holds under a name.
     pub(super) fn get(&self, name: &str) -> Option<Cell<'_>> {
         match &self.cells {
             Cells::Record { header, record } => record.get(header.position(name)?).map(Cell::Text),
-            Cells::Value(node) => match &node.value {
-                Value::Map(_) => node.get(name).map(Cell::Node),
-                _ => (name == VALUE).then_some(Cell::Node(node)),
-            },
+            Cells::Value(node) => node.get(name).map(Cell::Node),
         }
     }
 
@@ -129,10 +148,7 @@ impl Row {
     pub(super) fn names(&self) -> Vec<&str> {
         match &self.cells {
             Cells::Record { header, .. } => header.names().collect(),
-            Cells::Value(node) => match &node.value {
-                Value::Map(entries) => entries.iter().map(|(key, _)| &*key.text).collect(),
-                _ => vec![VALUE],
-            },
+            Cells::Value(node) => node.entries().iter().map(|(key, _)| &*key.text).collect(),
         }
     }
 

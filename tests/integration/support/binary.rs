@@ -19,6 +19,7 @@ pub struct Binary {
     command: Command,
     home: TempDir,
     stdin: Option<Vec<u8>>,
+    stdout: Option<PathBuf>,
     time_limit: Duration,
 }
 
@@ -67,6 +68,7 @@ impl Binary {
             command,
             home,
             stdin: None,
+            stdout: None,
             time_limit: TIME_LIMIT,
         }
     }
@@ -110,6 +112,12 @@ impl Binary {
         self
     }
 
+    /// Sends standard output to this file, for outputs that are too large to keep.
+    pub fn stdout_to(mut self, file: &Path) -> Self {
+        self.stdout = Some(file.to_owned());
+        self
+    }
+
     /// Runs the program through another one, such as `prlimit`.
     pub fn under(mut self, words: &[&str]) -> Self {
         let mut command = Command::new(words[0]);
@@ -148,10 +156,15 @@ impl Binary {
         } else {
             Stdio::null()
         };
+        let stdout = self.stdout.as_ref().map_or_else(Stdio::piped, |file| {
+            let file =
+                std::fs::File::create(file).expect("files can be written in a temporary folder");
+            file.into()
+        });
         let mut child = self
             .command
             .stdin(stdin)
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program under test was built");
@@ -160,9 +173,10 @@ impl Binary {
             std::thread::spawn(move || drop(pipe.write_all(&text)));
         }
         let (sender, output) = mpsc::channel();
-        let stdout = child.stdout.take().expect("stdout is piped");
+        if let Some(stdout) = child.stdout.take() {
+            forward(stdout, Stream::Stdout, sender.clone());
+        }
         let stderr = child.stderr.take().expect("stderr is piped");
-        forward(stdout, Stream::Stdout, sender.clone());
         forward(stderr, Stream::Stderr, sender);
         Running {
             child,
@@ -223,6 +237,14 @@ impl Running {
     pub fn wait_for_lines(&mut self, count: usize) {
         let lines = |stdout: &[u8]| stdout.iter().filter(|byte| **byte == b'\n').count();
         while lines(&self.stdout) < count && self.receive() {}
+    }
+
+    /// Most memory that it has had resident so far, in KiB, as Linux counts it. `None` when it has
+    /// ended, or on another system.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// Whether the program is still at work.

@@ -82,6 +82,7 @@ pub struct FakeFrontend {
 pub struct Builder {
     port: u16,
     tls: Option<ServerTlsConfig>,
+    keeps_starts: bool,
     start_latency: Option<Duration>,
     max_connection_age: Option<Duration>,
     start: Handler<StartWorkflowExecutionRequest, StartWorkflowExecutionResponse>,
@@ -140,6 +141,12 @@ impl Builder {
         self
     }
 
+    /// Hands starts to their handler and keeps none of them, for tests with very many.
+    pub fn forgetful(mut self) -> Self {
+        self.keeps_starts = false;
+        self
+    }
+
     /// Speaks TLS, and only TLS.
     pub fn tls(mut self, config: ServerTlsConfig) -> Self {
         self.tls = Some(config);
@@ -184,6 +191,7 @@ impl FakeFrontend {
         Builder {
             port: 0,
             tls: None,
+            keeps_starts: true,
             start_latency: None,
             max_connection_age: None,
             start: boxed(|_, _| async { Ok(started()) }),
@@ -497,6 +505,11 @@ impl WorkflowService for Service {
         request: Request<StartWorkflowExecutionRequest>,
     ) -> Answer<Response<StartWorkflowExecutionResponse>> {
         let _in_flight = InFlight::enter(&self.log);
+        if !self.answers.keeps_starts {
+            return (self.answers.start)(request.into_inner(), 0)
+                .await
+                .map(Response::new);
+        }
         let (message, number) = self.log.record(request, |state| &mut state.starts);
         if let Some(latency) = self.answers.start_latency {
             tokio::time::sleep(latency).await;

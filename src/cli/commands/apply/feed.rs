@@ -14,6 +14,9 @@ use super::past::Records;
 /// Starts that are expanded ahead of the engine.
 const STARTS_AHEAD: usize = 64;
 
+/// Room for expressions, whose compiler descends into them: what the main thread has.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Where work comes from: the starts that are not finished, and Workflows to wait for.
 pub(super) struct Feed {
     pub(super) expansion: Expansion,
@@ -25,9 +28,12 @@ impl Feed {
     /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
     pub(super) fn begin(self) -> (mpsc::Receiver<Work>, JoinHandle<Option<String>>) {
         let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn(move || self.feed(&sender).err());
         (
             receiver,
-            std::thread::spawn(move || self.feed(&sender).err()),
+            thread.expect("the system lets us have one more thread"),
         )
     }
 

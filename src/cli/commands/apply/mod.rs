@@ -146,6 +146,13 @@ fn prepare(
         let help = "it is held against names and Workflow IDs; `render -o jsonl` shows them";
         return Err(usage(&message, Some(help)));
     }
+    if selection.shard().is_some() && checked.preflight.generated > 0 && !key.is_given() {
+        let help = "give the same --idempotency-key to all shards, or every start a workflowId";
+        return Err(usage(
+            "without a key, each shard would generate Workflow IDs of its own",
+            Some(help),
+        ));
+    }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     if let Some(unfinished) = &unfinished {
         fits(unfinished, &digest, selected.as_ref(), connection).map_err(|message| {

@@ -1,0 +1,324 @@
+//! Parts of a batch: selected by name or Workflow ID, or split into shards and reported as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::support::binary::{Binary, Finished, Folder};
+use crate::support::fake_frontend::FakeFrontend;
+use crate::support::report::{Report, text};
+
+const ROWS: usize = 300;
+
+/// A folder with a batch of rows, of which every third start has a generated Workflow ID.
+fn batch(rows: usize) -> Folder {
+    let folder = Folder::new();
+    let lines = (0..rows).map(|number| format!("{{\"id\": \"c{number}\"}}\n"));
+    folder.write("rows.jsonl", lines.collect::<String>());
+    folder.write(
+        "batch.yaml",
+        "apiVersion: temporal-manifest/v1
+kind: Starts
+metadata: {name: batch}
+defaults: {type: T, taskQueue: q}
+starts:
+  - forEach: {jsonl: rows.jsonl}
+    name: named-${{ row.id }}
+    workflowId: id-${{ row.id }}
+    args: [\"${{ row.id }}\"]
+  - forEach: {jsonl: rows.jsonl}
+    type: Generated
+    args: [\"${{ row.id }}\"]
+  - forEach: {jsonl: rows.jsonl}
+    type: Same
+",
+    );
+    folder
+}
+
+fn apply(folder: &Folder, frontend: &FakeFrontend, more: &[&str]) -> Finished {
+    let key = ["--idempotency-key", "shards", "-o", "json"];
+    Binary::apply("batch.yaml", &frontend.address(), &key)
+        .args(more)
+        .current_dir(folder.path())
+        .run()
+}
+
+fn ids(report: &Report) -> BTreeSet<String> {
+    let ids = report
+        .starts()
+        .iter()
+        .map(|start| text(start, "workflowId"));
+    ids.map(str::to_owned).collect()
+}
+
+/// A frontend that takes each start, and knows no history of it: under a given key it may be an
+/// earlier invocation's, so it counts as deduplicated.
+fn frontend() -> FakeFrontend {
+    FakeFrontend::healthy()
+}
+
+/// What must be the same in two reports of the same batch.
+fn essence(report: &Value) -> Value {
+    let mut report = report.clone();
+    for start in report["starts"].as_array_mut().expect("there are starts") {
+        for name in ["runId", "firstRunId", "latencyMs"] {
+            start
+                .as_object_mut()
+                .expect("a start is an object")
+                .remove(name);
+        }
+    }
+    let keep = |value: &Value, names: &[&str]| -> BTreeMap<String, Value> {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), value[name].clone()))
+            .collect()
+    };
+    serde_json::json!({
+        "head": keep(&report, &["apiVersion", "kind", "inputs", "selection"]),
+        "invocation": keep(&report["invocation"], &["idempotencyKey", "command", "version"]),
+        "summary": keep(
+            &report["summary"],
+            &["total", "started", "deduplicated", "existing", "failed", "unknown", "skipped", "attempts"],
+        ),
+        "starts": report["starts"],
+    })
+}
+
+#[test]
+fn shards_are_disjoint_and_complete_and_make_one_report() {
+    let folder = batch(ROWS);
+    let frontend = frontend();
+    let whole = Report::of(&apply(&folder, &frontend, &[]).expect_code(0));
+    let all = ids(&whole);
+    assert_eq!(
+        all.len(),
+        3 * ROWS,
+        "equal contents get Workflow IDs of their own"
+    );
+    let mut seen = BTreeSet::new();
+    let mut journals = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let journal = format!("journal-{}", &shard[..1]);
+        let flags = ["--shard", shard, "--journal", &journal];
+        let report = Report::of(&apply(&folder, &frontend, &flags).expect_code(0));
+        let selection = &report.document()["selection"];
+        assert_eq!(selection["shard"], shard);
+        assert_eq!(selection["of"], 3 * ROWS);
+        let own = ids(&report);
+        assert_eq!(report.count("total") as usize, own.len());
+        assert!(
+            own.len() > ROWS / 2,
+            "{shard} has only {} starts",
+            own.len()
+        );
+        assert!(seen.is_disjoint(&own), "{shard} repeats a start");
+        seen.extend(own);
+        journals.push(journal);
+    }
+    assert_eq!(seen, all);
+    assert_eq!(frontend.start_count(), 6 * ROWS);
+    let merged = Binary::new(["report", "--merge", "-o", "json"])
+        // In any order.
+        .args(journals.iter().rev())
+        .current_dir(folder.path())
+        .run()
+        .expect_code(0);
+    let merged = Report::of(&merged);
+    assert_eq!(essence(merged.document()), essence(whole.document()));
+}
+
+#[test]
+fn a_row_stays_in_its_shard_when_rows_are_added() {
+    let frontend = frontend();
+    let shard_of = |rows: usize| {
+        let folder = batch(rows);
+        let report = Report::of(&apply(&folder, &frontend, &["--shard", "2/4"]).expect_code(0));
+        ids(&report)
+    };
+    let (few, many) = (shard_of(100), shard_of(200));
+    assert!(few.is_subset(&many) && few.len() < many.len());
+}
+
+#[test]
+fn shards_that_do_not_belong_together_are_not_merged() {
+    let folder = batch(30);
+    let frontend = frontend();
+    let make = |key: &str, shard: &str, journal: &str| {
+        let flags = [
+            "--idempotency-key",
+            key,
+            "--shard",
+            shard,
+            "--journal",
+            journal,
+            "-o",
+            "none",
+        ];
+        Binary::apply("batch.yaml", &frontend.address(), &flags)
+            .current_dir(folder.path())
+            .run()
+            .expect_code(0);
+    };
+    make("k", "1/2", "one");
+    make("k", "2/2", "two");
+    make("other", "2/2", "other");
+    let merge = |journals: &[&str]| {
+        Binary::new(["report", "--merge", "-o", "json"])
+            .args(journals)
+            .current_dir(folder.path())
+            .run()
+    };
+    let finished = merge(&["one", "other"]).expect_code(2);
+    assert!(
+        finished.stderr.contains("differ in the idempotency key"),
+        "{}",
+        finished.stderr
+    );
+    let finished = merge(&["one", "one"]).expect_code(8);
+    assert!(
+        finished.stderr.contains("is in two of the journals"),
+        "{}",
+        finished.stderr
+    );
+    // A shard that is missing is not passed over: its starts were not made.
+    let report = Report::of(&merge(&["one"]).expect_code(6));
+    assert_eq!(report.count("total"), 90);
+    let made = report.count("deduplicated");
+    assert_eq!(made + report.count("skipped"), 90);
+    assert!((1..90).contains(&made), "{made}");
+    folder.write("rows.jsonl", "{\"id\": \"another\"}\n");
+    make("k", "2/2", "changed");
+    let finished = merge(&["one", "changed"]).expect_code(2);
+    assert!(
+        finished.stderr.contains("differ in the starts"),
+        "{}",
+        finished.stderr
+    );
+    // Without --merge each journal has its own report.
+    let both = Binary::new(["report", "one", "two"])
+        .current_dir(folder.path())
+        .run()
+        .expect_code(0);
+    assert_eq!(
+        both.stdout.matches(" starts: ").count(),
+        2,
+        "{}",
+        both.stdout
+    );
+}
+
+#[test]
+fn an_indexed_jobs_pod_takes_its_shard_from_its_index() {
+    let folder = batch(30);
+    let frontend = frontend();
+    let with_index = |index: Option<&str>, shard: &str| {
+        let flags = ["--idempotency-key", "job", "-o", "json", "--shard", shard];
+        let binary = Binary::apply("batch.yaml", &frontend.address(), &flags);
+        let binary = match index {
+            Some(index) => binary.env("JOB_COMPLETION_INDEX", index),
+            None => binary,
+        };
+        binary.current_dir(folder.path()).run()
+    };
+    let first = ids(&Report::of(&with_index(None, "1/3").expect_code(0)));
+    let zero = ids(&Report::of(&with_index(Some("0"), "auto/3").expect_code(0)));
+    assert_eq!(first, zero);
+    for (index, shard, words) in [
+        (Some("3"), "auto/3", "takes 0 to 2"),
+        (Some("x"), "auto/3", "is `x`"),
+        (None, "auto/3", "is not set"),
+        (None, "0/3", "shards count from 1"),
+        (None, "4/3", "I from 1 to N"),
+        (None, "auto/0", "write auto/N"),
+    ] {
+        let finished = with_index(index, shard).expect_code(2);
+        assert!(
+            finished.stderr.contains(words),
+            "{shard}: {}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn shards_need_a_key_where_workflow_ids_are_generated() {
+    let folder = batch(3);
+    let frontend = frontend();
+    let flags = ["--shard", "1/2"];
+    let finished = Binary::apply("batch.yaml", &frontend.address(), &flags)
+        .current_dir(folder.path())
+        .run()
+        .expect_code(2);
+    assert!(
+        finished.stderr.contains("without a key"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(frontend.start_count(), 0);
+}
+
+#[test]
+fn starts_are_selected_by_name_or_workflow_id() {
+    let folder = batch(30);
+    let frontend = frontend();
+    let selected = |patterns: &[&str]| {
+        let flags: Vec<&str> = patterns.iter().flat_map(|it| ["--select", it]).collect();
+        ids(&Report::of(
+            &apply(&folder, &frontend, &flags).expect_code(0),
+        ))
+    };
+    let set = |ids: &[&str]| {
+        ids.iter()
+            .map(|id| (*id).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(selected(&["named-c7"]), set(&["id-c7"]));
+    assert_eq!(selected(&["id-c1?"]).len(), 10);
+    assert_eq!(
+        selected(&["id-c{1,2}", "named-c29"]),
+        set(&["id-c1", "id-c2", "id-c29"])
+    );
+    assert_eq!(selected(&["batch-Generated-*"]).len(), 30);
+    let before = frontend.start_count();
+    // A pattern that nothing matches is a mistake, and must not look like success.
+    let finished = apply(&folder, &frontend, &["--select", "id-d*"]).expect_code(2);
+    assert!(
+        finished.stderr.contains("matches none of 90 starts"),
+        "{}",
+        finished.stderr
+    );
+    let finished = apply(&folder, &frontend, &["--select", "id-[c"]).expect_code(2);
+    assert!(finished.stderr.contains("--select"), "{}", finished.stderr);
+    assert_eq!(frontend.start_count(), before);
+    let rendered = Binary::new([
+        "render",
+        "batch.yaml",
+        "-o",
+        "jsonl",
+        "--select",
+        "named-c3",
+    ])
+    .current_dir(folder.path())
+    .run()
+    .expect_code(0);
+    assert_eq!(rendered.stdout.lines().count(), 1, "{}", rendered.stdout);
+}
+
+#[test]
+fn a_resume_is_about_the_same_part() {
+    let folder = batch(30);
+    let frontend = frontend();
+    apply(&folder, &frontend, &["--shard", "1/2", "--journal", "j"]).expect_code(0);
+    let finished = apply(&folder, &frontend, &["--resume", "j"]).expect_code(2);
+    assert!(
+        finished.stderr.contains("another part of the starts"),
+        "{}",
+        finished.stderr
+    );
+    let before = frontend.start_count();
+    let again = apply(&folder, &frontend, &["--shard", "1/2", "--resume", "j"]).expect_code(0);
+    assert!(Report::of(&again).count("total") > 0);
+    assert_eq!(frontend.start_count(), before, "everything was finished");
+}
