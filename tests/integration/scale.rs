@@ -93,17 +93,13 @@ starts:
     let (journal, report) = (output("journal"), output("report.json"));
     let flags = ["--parallelism", "200", "-o", "json", "--journal", &journal];
     let report_flag = format!("json={report}");
-    let mut running = Binary::apply(manifest, &frontend.address(), &flags)
+    let running = Binary::apply(manifest, &frontend.address(), &flags)
         .args(["--report", &report_flag])
         .stdout_to(Path::new(&output("stdout.json")))
         .time_limit(Duration::from_secs(1800))
         .spawn();
-    let mut memory = None;
-    while running.is_running() {
-        memory = memory.max(running.peak_memory());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running.finish().expect_code(0);
+    let (finished, memory) = running.finish_with_memory();
+    finished.expect_code(0);
     let count = |path: &str, text: &str| {
         let file = std::fs::File::open(path).expect("the file was written");
         let lines = std::io::BufRead::lines(std::io::BufReader::new(file));
@@ -174,17 +170,13 @@ starts:
 ",
         many / 1000
     ));
-    let mut running = Binary::new(["render".as_ref(), manifest.as_os_str()])
+    let running = Binary::new(["render".as_ref(), manifest.as_os_str()])
         .args(["-o", "jsonl", "--idempotency-key", "equal"])
         .stdout_to(&folder.path().join("starts.jsonl"))
         .time_limit(Duration::from_secs(600))
         .spawn();
-    let mut memory = None;
-    while running.is_running() {
-        memory = memory.max(running.peak_memory());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running.finish().expect_code(0);
+    let (finished, memory) = running.finish_with_memory();
+    finished.expect_code(0);
     let text = std::fs::read_to_string(folder.path().join("starts.jsonl"));
     let text = text.expect("the starts were written");
     let ids: std::collections::HashSet<&str> = text

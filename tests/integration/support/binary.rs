@@ -239,9 +239,19 @@ impl Running {
         while lines(&self.stdout) < count && self.receive() {}
     }
 
-    /// Most memory that it has had resident so far, in KiB, as Linux counts it. `None` when it has
-    /// ended, or on another system.
-    pub fn peak_memory(&self) -> Option<u64> {
+    /// Waits for the end of the program. Also returns the most memory that it had resident, in KiB,
+    /// as Linux counts it.
+    pub fn finish_with_memory(mut self) -> (Finished, Option<u64>) {
+        let mut most = None;
+        while self.is_running() {
+            most = most.max(self.memory());
+            std::thread::sleep(Duration::from_millis(10));
+            assert!(Instant::now() < self.deadline, "the program does not end");
+        }
+        (self.finish(), most)
+    }
+
+    fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
