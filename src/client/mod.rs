@@ -97,14 +97,14 @@ impl Client {
         ))
     }
 
-    /// The last or the first event of a run's history.
+    /// The last or the first event of a run's history. Boxed, as starts carry the room for it.
     async fn event(
         &self,
         workflow_id: &str,
         run_id: &str,
         which: HistoryEventFilterType,
         patience: Patience,
-    ) -> Result<Option<HistoryEvent>, StartError> {
+    ) -> Result<Option<Box<HistoryEvent>>, StartError> {
         let message = GetWorkflowExecutionHistoryRequest {
             namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
@@ -125,7 +125,8 @@ impl Client {
             .map_err(|status| self.error(&status))?;
         Ok(answer
             .history
-            .and_then(|history| history.events.into_iter().next()))
+            .and_then(|history| history.events.into_iter().next())
+            .map(Box::new))
     }
 }
 
@@ -189,7 +190,7 @@ impl Starter for Client {
             Err(error) => return Err(error),
         };
         event
-            .as_ref()
+            .as_deref()
             .and_then(history::origin)
             .ok_or_else(|| start_error(&Status::not_found("the run's history has no first event")))
     }
@@ -209,7 +210,7 @@ impl Starter for Client {
         Ok(self
             .event(workflow_id, run_id, which, patience)
             .await?
-            .and_then(history::close))
+            .and_then(|event| history::close(*event)))
     }
 }
 

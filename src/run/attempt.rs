@@ -118,6 +118,9 @@ impl<'a, S: Starter> Attempt<'a, S> {
 
     /// Tries until there is an outcome. `report` hears of every attempt that is followed by
     /// another one.
+    ///
+    /// What a start seldom comes to is boxed here and below: the engine moves this future several
+    /// times, and would move the room for all of it.
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
         let (mut attempts, mut throttled) = (0, 0);
@@ -144,20 +147,20 @@ impl<'a, S: Starter> Attempt<'a, S> {
             attempts += 1;
             if error.class == Class::Throttled {
                 throttled += 1;
-                self.slow_down(&error, &mut report).await;
+                Box::pin(self.slow_down(&error, &mut report)).await;
             }
             let pause = backoff(attempts, &error);
             if !self.tries_again(&error, attempts, self.tried_for() + pause) {
                 break error;
             }
-            report(Event::AttemptFailed(AttemptFailed {
+            let failed = AttemptFailed {
                 index: self.start.index,
                 workflow_id: self.start.workflow_id.clone(),
                 attempt: attempts,
                 error: ErrorRecord::from(&error),
                 retry_in_ms: pause.as_millis() as u64,
-            }))
-            .await;
+            };
+            Box::pin(report(Event::AttemptFailed(failed))).await;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => break error,
@@ -214,14 +217,14 @@ impl<'a, S: Starter> Attempt<'a, S> {
     /// One attempt. The first one under a fresh key cannot be a repeat and costs a single call.
     async fn once(&self, attempt: u32) -> Result<Step, Trouble> {
         if (attempt > 1 || self.context.key.is_given())
-            && let Some(step) = self.probe().await?
+            && let Some(step) = Box::pin(self.probe()).await?
         {
             return Ok(step);
         }
         let (outcome, state, answer) = match self.send(Policies::AsAsked).await? {
             Ok(answer) if answer.began => (Outcome::Started, None, answer),
             Ok(answer) => (Outcome::Existing, Some(ExistingState::Running), answer),
-            Err(existing) => return self.existing(existing).await,
+            Err(existing) => return Box::pin(self.existing(existing)).await,
         };
         Ok(Step {
             outcome,

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::future::Either;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -216,5 +217,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A listener that is gone has stopped the apply by itself.
 async fn emit(events: &mpsc::Sender<Event>, event: Event) {
-    let _ = events.send(event).await;
+    // There mostly is room, and then nothing is carried along while it is waited for.
+    if let Err(TrySendError::Full(event)) = events.try_send(event) {
+        let _ = Box::pin(events.send(event)).await;
+    }
 }
