@@ -307,6 +307,35 @@ fn the_second_signal_leaves_at_once() {
     }
 }
 
+/// Lines wait for more lines, but not while nothing else happens.
+#[test]
+fn an_outcome_is_told_while_the_others_are_waited_for() {
+    let (release, released) = tokio::sync::watch::channel(false);
+    let fake = FakeFrontend::builder()
+        .on_start(move |request, _| {
+            let mut released = released.clone();
+            async move {
+                if request.workflow_id != "w-0" {
+                    let waited = released.wait_for(|released| *released).await;
+                    waited.map_err(|_| Status::cancelled("the test is over"))?;
+                }
+                Ok(fake_frontend::started())
+            }
+        })
+        .start();
+    let folder = Folder::new();
+    let journal = folder.path().join("apply.journal");
+    let flags = ["-o", "jsonl", "--journal", "apply.journal"];
+    let mut running = Binary::apply(manifest(&folder, 3), &fake.address(), &flags)
+        .current_dir(folder.path())
+        .spawn();
+    running.wait_for_line(&["startFinished", "w-0"]);
+    let journal = std::fs::read_to_string(journal).expect("the journal is there");
+    assert!(journal.contains("\"workflowId\":\"w-0\""), "{journal}");
+    release.send(true).expect("the fake is there");
+    running.finish().expect_code(0);
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_the_apply_quietly() {
     let (fake, release) = holding();
