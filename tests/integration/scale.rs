@@ -156,7 +156,7 @@ fn equal_starts_without_ids_take_little_memory_however_many() {
     let many = if full_length_is_wanted() {
         1_000_000
     } else {
-        200_000
+        150_000
     };
     let folder = Folder::new();
     let manifest = folder.manifest(&format!(
@@ -164,7 +164,7 @@ fn equal_starts_without_ids_take_little_memory_however_many() {
 kind: Starts
 metadata: {{name: equal}}
 starts:
-  - forEach: {{matrix: {{a: ${{{{ range({}) | list }}}}, b: ${{{{ range(1000) | list }}}}}}}}
+  - forEach: {{matrix: {{a: \"${{{{ range({}) | list }}}}\", b: \"${{{{ range(1000) | list }}}}\"}}}}
     type: Equal
     taskQueue: scale
 ",
