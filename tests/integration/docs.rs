@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::binary::Binary;
+use crate::support::binary::{Binary, Folder};
 
 /// Flags of other programs that the documents name.
 const FLAGS_OF_OTHERS: &[&str] = &["--path", "--codec-endpoint"];
@@ -91,10 +91,17 @@ fn relative_links_lead_somewhere() {
 #[test]
 fn example_manifests_validate() {
     let mut count = 0;
+    // The files that examples name.
+    let folder = Folder::new();
+    folder.write("customers.csv", "id,cents\nacme,1999\n");
+    folder.write("bill-customer.json", r#"{"type": "array", "minItems": 1}"#);
     for (path, text) in documents() {
         for (language, block) in blocks(&text) {
             if language == "yaml" && block.starts_with("apiVersion: temporal-manifest/v1\n") {
-                let valid = Binary::new(["validate", "-"]).stdin(block.clone()).run();
+                let valid = Binary::new(["validate", "-"])
+                    .current_dir(folder.path())
+                    .stdin(block.clone())
+                    .run();
                 assert_eq!(
                     valid.code,
                     Some(0),
@@ -133,6 +140,7 @@ fn flags_in_the_documents_exist() {
         "validate",
         "render",
         "apply",
+        "report",
         "schema",
         "init",
         "completion",
