@@ -132,11 +132,34 @@ class Bench:
                 )
         return path
 
-    def apply(self, address: str, starts: int) -> list:
+    def rows(self, starts: int) -> Path:
+        """A manifest of one entry over this many rows, which come to the same starts."""
+        path = self.work / f"{starts}-rows.yaml"
+        if path.exists():
+            return path
+        with (self.work / f"{starts}.jsonl").open("w") as file:
+            for number in range(starts):
+                row = {"id": number, "customer": f"customer-{number}", "cents": number}
+                file.write(json.dumps(row) + "\n")
+        path.write_text(
+            "apiVersion: temporal-manifest/v1\nkind: Starts\n"
+            "metadata:\n  name: bench\nstarts:\n"
+            f"  - forEach: {{jsonl: {starts}.jsonl}}\n"
+            "    type: Bench\n"
+            "    workflowId: bench-${{ row.id }}\n"
+            "    taskQueue: bench\n"
+            "    args: [{customer: '${{ row.customer }}', cents: '${{ row.cents }}'}]\n"
+        )
+        return path
+
+    def apply_rows(self, address: str, starts: int) -> list:
+        return self.apply(address, starts, self.rows(starts))
+
+    def apply(self, address: str, starts: int, manifest: Path | None = None) -> list:
         journal = self.work / "journal.jsonl"
         journal.unlink(missing_ok=True)
         return [
-            self.ours, "apply", self.manifest(starts), "--address", address,
+            self.ours, "apply", manifest or self.manifest(starts), "--address", address,
             "--parallelism", PARALLELISM, "--journal", journal, "--output", "none",
         ]  # fmt: skip
 
@@ -237,10 +260,12 @@ def cost(bench: Bench, pairs: int) -> None:
     starts, python_starts = 30_000, 3_000
     clients = {
         "raw tonic loop": (bench.raw_loop, starts),
+        "ours, JSONL rows": (bench.apply_rows, starts),
         "ours, one YAML file": (bench.apply, starts),
         "Python SDK": (bench.python, python_starts),
     }
     bench.manifest(starts)
+    bench.rows(starts)
     spent = {name: [] for name in clients}
     for _ in range(pairs):
         for name, (client, number) in clients.items():
