@@ -311,6 +311,12 @@ impl Expression {
         match scope.row() {
             Some(row) if owner == "row" => {
                 let names = row.names();
+                if let Some(delimiter) = other_delimiter(&names) {
+                    let help = format!(
+                        "if {delimiter} stands between the cells, add `delimiter: \"{delimiter}\"` beside `csv`"
+                    );
+                    return problem.with_help(help);
+                }
                 problem.with_help(match nearest(key, names.iter().copied()) {
                     Some(near) => format!("did you mean `row.{near}`?"),
                     None => format!("it has {}; {default}", listed(&names)),
@@ -319,6 +325,18 @@ impl Expression {
             _ => problem.with_help(default),
         }
     }
+}
+
+/// What seems to stand between the cells of a file whose header was read as a single name.
+fn other_delimiter(names: &[&str]) -> Option<&'static str> {
+    let &[header] = names else {
+        return None;
+    };
+    let known = [(";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")];
+    let (_, shown) = known
+        .iter()
+        .find(|(delimiter, _)| header.contains(delimiter))?;
+    Some(shown)
 }
 
 /// Up to ten names, for a help text.

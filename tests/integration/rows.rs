@@ -186,6 +186,34 @@ fn three_bad_rows_of_five_thousand_are_three_located_errors_and_nothing_is_sent(
     assert_eq!(frontend.namespaces().len(), 0);
 }
 
+/// A batch that happens to be empty is no failure, and does not look like work done either.
+#[test]
+fn no_rows_are_told() {
+    let frontend = FakeFrontend::healthy();
+    let folder = folder("starts:\n  - forEach: {csv: rows.csv}\n    workflowId: a-${{ row.id }}\n");
+    folder.write("rows.csv", "id\n");
+    let finished = Binary::apply("batch.yaml", &frontend.address(), &[])
+        .current_dir(folder.path())
+        .run()
+        .expect_code(0);
+    assert!(
+        finished.stderr.contains("there is nothing to start"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stdout.starts_with("0 starts: 0 started"),
+        "{}",
+        finished.stdout
+    );
+    let checked = run(&folder, &["validate", "batch.yaml"]).expect_code(0);
+    assert!(
+        checked.stderr.contains("there are no rows"),
+        "{}",
+        checked.stderr
+    );
+}
+
 /// Every row is wrong: the problems that are kept are bounded, and none is passed over.
 #[test]
 fn very_many_problems_are_counted() {

@@ -206,6 +206,9 @@ fn prepare(
     };
     let key = context.key.as_str();
     output::say(&format!("idempotency key: {key}"));
+    if checked.preflight.of == 0 {
+        output::say("note: there is nothing to start, because there are no rows");
+    }
     let repeats = !context.key.is_given() && checked.preflight.repeatable > 0;
     if repeats && !environment.stderr_is_terminal {
         output::say(
