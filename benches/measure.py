@@ -16,11 +16,12 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PARALLELISM = 50
+MEMORY_PARALLELISM = 200
 # Longest time that one client may take before the run is given up.
 PATIENCE = 600
 
@@ -106,14 +107,37 @@ def spend(command: list, name: str) -> Spent:
 
 
 @dataclass
+class Goal:
+    """A figure that is to be reached: at most, or at least."""
+
+    what: str
+    measured: float
+    must: float
+    aim: float
+    at_most: bool = True
+
+    def reaches(self, bound: float) -> bool:
+        return self.measured <= bound if self.at_most else self.measured >= bound
+
+    def row(self) -> str:
+        sign = "<=" if self.at_most else ">="
+        met = "aim" if self.reaches(self.aim) else "must" if self.reaches(self.must) else "NO"
+        bounds = f"{sign} {self.must:g} | {sign} {self.aim:g}"
+        return f"| {self.what} | {self.measured:.4g} | {bounds} | {met} |"
+
+
+@dataclass
 class Bench:
     """The programs, and a folder for what they write."""
 
     ours: str
     frontend: str
     raw: str
+    yaml_events: str
     temporal: str
+    typescript: Path | None
     work: Path
+    goals: list[Goal] = field(default_factory=list)
 
     def manifest(self, starts: int) -> Path:
         """A manifest of this many entries, each spelled out."""
@@ -132,28 +156,50 @@ class Bench:
                 )
         return path
 
-    def rows(self, starts: int) -> Path:
+    def rows(self, starts: int, kind: str = "jsonl") -> Path:
         """A manifest of one entry over this many rows, which come to the same starts."""
-        path = self.work / f"{starts}-rows.yaml"
+        path = self.work / f"{starts}-{kind}.yaml"
         if path.exists():
             return path
-        with (self.work / f"{starts}.jsonl").open("w") as file:
+        with (self.work / f"{starts}.{kind}").open("w") as file:
+            if kind == "csv":
+                file.write("id,customer,cents\n")
             for number in range(starts):
-                row = {"id": number, "customer": f"customer-{number}", "cents": number}
-                file.write(json.dumps(row) + "\n")
+                if kind == "csv":
+                    file.write(f"{number},customer-{number},{number}\n")
+                else:
+                    row = {"id": number, "customer": f"customer-{number}", "cents": number}
+                    file.write(json.dumps(row) + "\n")
         path.write_text(
             "apiVersion: temporal-manifest/v1\nkind: Starts\n"
             "metadata:\n  name: bench\nstarts:\n"
-            f"  - forEach: {{jsonl: {starts}.jsonl}}\n"
+            f"  - forEach: {{{kind}: {starts}.{kind}}}\n"
             "    type: Bench\n"
             "    workflowId: bench-${{ row.id }}\n"
             "    taskQueue: bench\n"
-            "    args: [{customer: '${{ row.customer }}', cents: '${{ row.cents }}'}]\n"
+            "    args: [{customer: '${{ row.customer }}', cents: '${{ row.cents | int }}'}]\n"
         )
         return path
 
     def apply_rows(self, address: str, starts: int) -> list:
         return self.apply(address, starts, self.rows(starts))
+
+    def apply_csv(self, address: str, starts: int) -> list:
+        return self.apply(address, starts, self.rows(starts, "csv"))
+
+    def node(self, address: str, starts: int) -> list:
+        return ["node", self.typescript / "start.mjs", address, PARALLELISM, starts]
+
+    def shell(self, address: str, starts: int) -> list:
+        """What a shell script does: a process for each start, as many at a time."""
+        start = (
+            f"{self.temporal} workflow start --address {address} --disable-config-file"
+            " --type Bench --task-queue bench --workflow-id shell-{}"
+            """ --input '{"customer":"customer-{}","cents":{}}'"""
+        )
+        quoted = start.replace("'", "'\\''")
+        loop = f"seq {starts} | xargs -P {PARALLELISM} -I {{}} sh -c '{quoted}'"
+        return ["sh", "-c", f"{loop} >/dev/null"]
 
     def apply(self, address: str, starts: int, manifest: Path | None = None) -> list:
         journal = self.work / "journal.jsonl"
@@ -257,15 +303,22 @@ def rival(bench: Bench, frontend: Frontend, scene: Scene) -> None:
 
 def cost(bench: Bench, pairs: int) -> None:
     """Processor time of the whole client process for each start."""
-    starts, python_starts = 30_000, 3_000
+    starts, python_starts, shell_starts = 30_000, 3_000, 200
+    jsonl, yaml = "ours, JSONL rows", "ours, one YAML file"
     clients = {
         "raw tonic loop": (bench.raw_loop, starts),
-        "ours, JSONL rows": (bench.apply_rows, starts),
-        "ours, one YAML file": (bench.apply, starts),
+        jsonl: (bench.apply_rows, starts),
+        "ours, CSV rows": (bench.apply_csv, starts),
+        yaml: (bench.apply, starts),
         "Python SDK": (bench.python, python_starts),
+        "TypeScript SDK": (bench.node, python_starts),
+        "xargs + temporal workflow start": (bench.shell, shell_starts),
     }
+    if bench.typescript is None:
+        del clients["TypeScript SDK"]
     bench.manifest(starts)
     bench.rows(starts)
+    bench.rows(starts, "csv")
     spent = {name: [] for name in clients}
     for _ in range(pairs):
         for name, (client, number) in clients.items():
@@ -281,8 +334,71 @@ def cost(bench: Bench, pairs: int) -> None:
     for name, runs in spent.items():
         ratio = statistics.median(cpu / base for (cpu, _), base in zip(runs, raw))
         cpu, rss = (statistics.median(column) for column in zip(*runs))
-        label = f"{name}, {python_starts:,} starts" if name == "Python SDK" else name
+        number = clients[name][1]
+        label = name if number == starts else f"{name}, {number:,} starts"
         print(f"| {label} | {cpu:.1f} | {ratio:.2f} | {rss:.0f} |", flush=True)
+
+    def ratio(name: str, other: str) -> float:
+        pairs = zip(spent[name], spent[other])
+        return statistics.median(a / b for (a, _), (b, _) in pairs)
+
+    bench.goals += [
+        Goal("1: CPU a start, JSONL rows, of a raw tonic loop's", ratio(jsonl, "raw tonic loop"), 2.0, 1.4),
+        Goal("2: CPU a start, one YAML file, of a raw tonic loop's", ratio(yaml, "raw tonic loop"), 4.0, 2.5),
+    ]
+    bounds = {
+        "Python SDK": (8, 14),
+        "TypeScript SDK": (15, 25),
+        "xargs + temporal workflow start": (2_000, 3_000),
+    }
+    for name, (must, aim) in bounds.items():
+        if name in clients:
+            what = f"3: CPU a start, {name}, of ours"
+            bench.goals.append(Goal(what, ratio(name, jsonl), must, aim, at_most=False))
+
+
+def memory(bench: Bench, pairs: int) -> None:
+    """Peak memory for few and very many rows, with a journal and reports."""
+    few, many = 10_000, 1_000_000
+    print(f"| rows, P={MEMORY_PARALLELISM}, journal and reports on | distinct IDs | peak MiB |")
+    print("|---|---:|---:|")
+    for kind in ("jsonl", "csv"):
+        peak = {}
+        for rows in (few, many):
+            manifest = bench.rows(rows, kind)
+            with Frontend(bench.frontend, "--distinct", rows) as frontend:
+                journal = bench.work / "journal.jsonl"
+                journal.unlink(missing_ok=True)
+                command = [
+                    bench.ours, "apply", manifest, "--address", frontend.address,
+                    "--parallelism", MEMORY_PARALLELISM, "--journal", journal,
+                    "--output", "json", "--report", f"json={bench.work / 'report.json'}",
+                ]  # fmt: skip
+                peak[rows] = spend(command, "ours").rss_mib
+                distinct = frontend.ask()["distinct"]
+            if distinct != rows:
+                sys.exit(f"error: {distinct} of {rows} Workflow IDs arrived")
+            print(f"| {rows:,} of {kind.upper()} | {distinct:,} | {peak[rows]:.1f} |", flush=True)
+        name = kind.upper()
+        bench.goals += [
+            Goal(f"4: MiB for 1,000,000 {name} rows", peak[many], 40, 20),
+            Goal(f"4: MiB more than for 10,000 {name} rows", peak[many] - peak[few], 8, 8),
+        ]
+    entries = 100_000
+    manifest = bench.manifest(entries)
+    with manifest.open("rb") as file:
+        size = sum(len(piece) for piece in iter(lambda: file.read(1 << 20), b""))
+    ours = [spend([bench.ours, "validate", manifest], "ours") for _ in range(pairs)]
+    events = [spend([bench.yaml_events, manifest], "the parser") for _ in range(pairs)]
+    rss = statistics.median(run.rss_mib for run in ours)
+    against = statistics.median(a.wall / b.wall for a, b in zip(ours, events))
+    print(f"\n| YAML of {entries:,} entries, {size / 1e6:.0f} MB | wall s | peak MiB |")
+    print("|---|---:|---:|")
+    for name, runs in (("validate", ours), ("its YAML parser alone", events)):
+        wall = statistics.median(run.wall for run in runs)
+        print(f"| {name} | {wall:.3f} | {statistics.median(r.rss_mib for r in runs):.0f} |")
+    print(f"\n`validate` takes {against:.2f} times what its parser alone takes.", flush=True)
+    bench.goals.append(Goal("5: MiB to validate 100,000 YAML entries", rss, 500, 300))
 
 
 def latency(bench: Bench) -> None:
@@ -297,6 +413,10 @@ def latency(bench: Bench) -> None:
     print(f"| {milliseconds} ms latency, P={PARALLELISM} | share of the bound | most in flight |")
     print("|---|---:|---:|")
     print(f"| ours | {share:.3f} | {counts['maxInFlight']} |", flush=True)
+    bench.goals += [
+        Goal("8: share of the bound P/latency", share, 0.93, 0.98, at_most=False),
+        Goal("8: most in flight, of P", counts["maxInFlight"] / PARALLELISM, 1, 1),
+    ]
 
 
 def cold(bench: Bench, pairs: int) -> None:
@@ -317,6 +437,8 @@ def cold(bench: Bench, pairs: int) -> None:
         walls = statistics.median(a.wall / b.wall for a, b in zip(ours, runs))
         cpus = statistics.median(a.cpu / b.cpu for a, b in zip(ours, runs))
         print(f"| {name} | {wall:.1f} | {cpu:.1f} | {walls:.3f} | {cpus:.3f} |", flush=True)
+    share = statistics.median(a.wall / b.wall for a, b in zip(ours, theirs))
+    bench.goals.append(Goal("7: wall time of one start, of the CLI's", share, 1 / 4, 1 / 8))
 
 
 def validate(bench: Bench, pairs: int) -> None:
@@ -343,38 +465,56 @@ def validate(bench: Bench, pairs: int) -> None:
         ratio = statistics.median(a.wall / b.wall for a, b in zip(runs, spent["ours"]))
         rss = statistics.median(run.rss_mib for run in runs)
         print(f"| {name} | {wall:.3f} | {ratio:.1f} | {rss:.0f} |", flush=True)
+    for name, must, aim in (("check-jsonschema", 30, 60), ("PyYAML (C) + jsonschema", 8, 18)):
+        ratio = statistics.median(a.wall / b.wall for a, b in zip(spent[name], spent["ours"]))
+        what = f"6: wall time of {name}, of ours"
+        bench.goals.append(Goal(what, ratio, must, aim, at_most=False))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["pacing", "cost", "latency", "cold", "validate"])
+    names = ["pacing", "cost", "memory", "latency", "cold", "validate"]
+    parser.add_argument("names", nargs="+", choices=names)
     parser.add_argument("--ours", required=True)
     parser.add_argument("--frontend", required=True)
     parser.add_argument("--raw", required=True)
+    parser.add_argument("--yaml-events", required=True)
     parser.add_argument("--temporal", required=True)
+    parser.add_argument("--typescript", type=Path, help="folder with the installed peer")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each pacing scene")
     parser.add_argument("--pairs", type=int, default=5, help="of runs of each client")
     parser.add_argument("--only", default="", help="pacing scenes that match this pattern")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="temporal-manifest.") as work:
-        bench = Bench(given.ours, given.frontend, given.raw, given.temporal, Path(work))
+        bench = Bench(
+            given.ours, given.frontend, given.raw, given.yaml_events, given.temporal,
+            given.typescript, Path(work),
+        )  # fmt: skip
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         version = subprocess.run([given.ours, "--version"], capture_output=True, text=True)
         print(
             f"{version.stdout.strip()}; {cores} cores; {platform.system()} {platform.machine()};"
-            f" Python {platform.python_version()}\n"
+            f" Python {platform.python_version()}"
         )
-        match given.what:
-            case "pacing":
-                pacing(bench, given.seconds, given.only)
-            case "cost":
-                cost(bench, given.pairs)
-            case "latency":
-                latency(bench)
-            case "cold":
-                cold(bench, given.pairs)
-            case "validate":
-                validate(bench, given.pairs)
+        for name in given.names:
+            print(f"\n## {name}\n", flush=True)
+            match name:
+                case "pacing":
+                    pacing(bench, given.seconds, given.only)
+                case "cost":
+                    cost(bench, given.pairs)
+                case "memory":
+                    memory(bench, given.pairs)
+                case "latency":
+                    latency(bench)
+                case "cold":
+                    cold(bench, given.pairs)
+                case "validate":
+                    validate(bench, given.pairs)
+    if bench.goals:
+        print("\n## goals\n\n| goal | measured | must | aim | met |\n|---|---:|---:|---:|---|")
+        for goal in bench.goals:
+            print(goal.row())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ mod generated {
 /// Starts whose Workflow ID begins so are counted as another client's.
 const RIVAL: &str = "rival-";
 
-const USAGE: &str = "usage: null_frontend [--latency MILLISECONDS] [--seconds S]
+const USAGE: &str = "usage: null_frontend [--latency MILLISECONDS] [--seconds S] [--distinct N]
                      [--limit R[,R...] [--burst SECONDS] [--change-every SECONDS]]";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -79,6 +79,8 @@ struct Settings {
     limits: Vec<f64>,
     burst: f64,
     change_every: f64,
+    /// Starts whose Workflow IDs end in a number below this are counted once for each number.
+    distinct: usize,
 }
 
 impl Default for Settings {
@@ -89,6 +91,7 @@ impl Default for Settings {
             limits: Vec::new(),
             burst: 1.0,
             change_every: 10.0,
+            distinct: 0,
         }
     }
 }
@@ -101,6 +104,7 @@ impl Settings {
             "--limit" => {
                 self.limits = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
             }
+            "--distinct" => self.distinct = value.parse()?,
             "--burst" => self.burst = value.parse()?,
             "--change-every" => self.change_every = value.parse()?,
             _ => return Err(USAGE.into()),
@@ -165,6 +169,8 @@ struct Tally {
     max_in_flight: u64,
     last_answer: f64,
     held: Duration,
+    /// Which numbers Workflow IDs have ended in.
+    seen: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -192,6 +198,17 @@ impl Tally {
             max_in_flight: 0,
             last_answer: 0.0,
             held: Duration::ZERO,
+            seen: vec![false; settings.distinct],
+        }
+    }
+
+    fn see(&mut self, workflow_id: &str) {
+        let number = workflow_id
+            .rsplit('-')
+            .next()
+            .and_then(|it| it.parse::<usize>().ok());
+        if let Some(seen) = number.and_then(|number| self.seen.get_mut(number)) {
+            *seen = true;
         }
     }
 
@@ -233,6 +250,7 @@ impl Frontend {
             "rivalAccepted": tally.rival.accepted,
             "rivalRefused": tally.rival.refused,
             "available": tally.available,
+            "distinct": tally.seen.iter().filter(|seen| **seen).count(),
             "maxInFlight": tally.max_in_flight,
             "seconds": tally.last_answer,
             "heldMs": tally.held.as_secs_f64() * 1_000.0 / (tally.ours.accepted.max(1) as f64),
@@ -275,6 +293,7 @@ impl Frontend {
             tally.take()
         };
         tally.number += 1;
+        tally.see(workflow_id);
         if !tally.closed {
             let calls = if workflow_id.starts_with(RIVAL) {
                 &mut tally.rival
