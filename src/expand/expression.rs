@@ -313,7 +313,7 @@ impl Expression {
                 let names = row.names();
                 if let Some(delimiter) = other_delimiter(&names) {
                     let help = format!(
-                        "if {delimiter} stands between the cells, add `delimiter: \"{delimiter}\"` beside `csv`"
+                        "if `{delimiter}` stands between the cells, add `delimiter: \"{delimiter}\"` beside `csv`"
                     );
                     return problem.with_help(help);
                 }

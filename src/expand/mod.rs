@@ -8,6 +8,7 @@ mod build;
 mod casts;
 mod expression;
 mod folder;
+mod for_each;
 pub mod identity;
 mod items;
 mod node_template;

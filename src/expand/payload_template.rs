@@ -141,15 +141,8 @@ impl ListTemplate {
         folder: Folder<'_>,
         findings: &mut Vec<Finding>,
     ) -> Self {
-        let path = [field.into()];
-        if let Some(text) = node.and_then(Node::as_str) {
-            match compiler.text(text, &path) {
-                Ok(template) => {
-                    let path = path.to_vec();
-                    return ListTemplate::Whole { template, path };
-                }
-                Err(mut more) => findings.append(&mut more),
-            }
+        if let Some((template, path)) = whole_field(field, node, compiler, findings) {
+            return ListTemplate::Whole { template, path };
         }
         let items = node.map_or(&[][..], Node::items).iter().enumerate();
         let items = items.filter_map(|(index, item)| {
@@ -205,15 +198,8 @@ impl MapTemplate {
         folder: Folder<'_>,
         findings: &mut Vec<Finding>,
     ) -> Self {
-        let path = [field.into()];
-        if let Some(text) = node.and_then(Node::as_str) {
-            match compiler.text(text, &path) {
-                Ok(template) => {
-                    let path = path.to_vec();
-                    return MapTemplate::Whole { template, path };
-                }
-                Err(mut more) => findings.append(&mut more),
-            }
+        if let Some((template, path)) = whole_field(field, node, compiler, findings) {
+            return MapTemplate::Whole { template, path };
         }
         let entries = node.map_or(&[][..], Node::entries).iter();
         let entries = entries.filter_map(|(key, value)| {
@@ -263,6 +249,18 @@ impl MapTemplate {
             }
         }
     }
+}
+
+/// The template of a field that is one whole expression, and the path of the field.
+fn whole_field(
+    field: &str,
+    node: Option<&Node>,
+    compiler: Compiler<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<(Template, Vec<Step>)> {
+    let path = vec![field.into()];
+    let template = keep(compiler.text(node?.as_str()?, &path), findings)?;
+    Some((template, path))
 }
 
 /// What a field comes to that is one whole expression.

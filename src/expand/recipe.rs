@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::build;
 use super::folder::Folder;
+use super::for_each;
 use super::node_template::{Compiler, NodeTemplate};
 use super::payload_template::{ListTemplate, MapTemplate, Named, whole, wrong_type};
-use super::rows::{Matrix, Row, RowFiles, Rows};
+use super::rows::{Row, RowFiles, Rows};
 use super::scope::{Constants, Scope};
 use super::start::{Settings, SourceLine, Start};
 use super::template::Template;
@@ -16,7 +17,7 @@ use crate::manifest::document::StartFields;
 use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
-use crate::manifest::node::{Key, Node, Value};
+use crate::manifest::node::{Node, Value};
 
 /// Fields that are no settings: each has a form of its own.
 const NO_SETTINGS: [&str; 5] = [
@@ -114,10 +115,10 @@ impl<'m> Recipe<'m> {
             return Ok(Recipe::Written(fields));
         }
         let mut findings = Vec::new();
-        let for_each = fields.get("forEach");
+        let rows = fields.get("forEach");
         let compiler = Compiler {
             constants: kitchen.constants,
-            has_row: for_each.is_some(),
+            has_row: rows.is_some(),
         };
         let folder = kitchen.folder;
         let args =
@@ -132,7 +133,7 @@ impl<'m> Recipe<'m> {
         if findings.iter().any(|finding| finding.code != Code::Advice) {
             return Err(findings);
         }
-        let rows = for_each.map(|node| rows(node, kitchen)).transpose()?;
+        let rows = rows.map(|node| for_each::rows(node, kitchen)).transpose()?;
         let (Some(body), Some(search_attributes)) = (body, search_attributes) else {
             return Err(findings);
         };
@@ -236,134 +237,6 @@ fn body(fields: &Fields<'_>, compiler: Compiler<'_>, findings: &mut Vec<Finding>
         settings: Arc::new(build::settings(read)),
     };
     Some(Body::Texts(Box::new(texts)))
-}
-
-/// Where the rows of a `forEach` come from.
-fn rows(node: &Node, kitchen: Kitchen<'_>) -> Result<Rows, Vec<Finding>> {
-    let path = |key: &str| vec!["forEach".into(), Step::Key(key.to_owned())];
-    let compiler = Compiler {
-        constants: kitchen.constants,
-        has_row: false,
-    };
-    let one = |finding: Finding| vec![finding];
-    let has = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
-    let sources: Vec<&str> = ["items", "csv", "jsonl", "matrix"]
-        .into_iter()
-        .filter(|key| has(key))
-        .collect();
-    let &[source] = sources.as_slice() else {
-        let message = "`forEach` needs exactly one of `items`, `csv`, `jsonl`, `matrix`";
-        return Err(one(Finding::new(
-            Code::ConflictingFields,
-            vec!["forEach".into()],
-            message,
-        )
-        .with_help("for example `forEach: {csv: customers.csv}`")));
-    };
-    if has("delimiter") && source != "csv" {
-        let message = "`delimiter` stands only beside `csv`";
-        return Err(one(Finding::new(
-            Code::ConflictingFields,
-            path("delimiter"),
-            message,
-        )
-        .at_key()
-        .with_help("remove it")));
-    }
-    let value = |key: &str| {
-        let written = node.get(key).expect("the key is there");
-        let template = compiler.node(written, &mut path(key))?;
-        // Rows that are written out keep their places, so that problems can name them.
-        if let NodeTemplate::Constant(_) = template {
-            return Ok(written.clone());
-        }
-        let scope = Scope::new(kitchen.constants, None, 0);
-        template.evaluate(&scope).map_err(one)
-    };
-    let found = value(source)?;
-    match (source, &found.value) {
-        ("items", Value::List(items)) => Ok(Rows::Items(items.to_vec().into())),
-        ("matrix", Value::Map(lists)) => matrix(lists),
-        ("csv" | "jsonl", Value::String(file)) => {
-            let opened = kitchen.files.open(file, kitchen.folder).map_err(|message| {
-                let finding = Finding::new(Code::RowsFile, path(source), message);
-                one(finding.with_help("a path is relative to the manifest's folder and may not leave it without `--allow-outside`; `-` is standard input"))
-            })?;
-            if source == "jsonl" {
-                return Ok(Rows::Jsonl(opened));
-            }
-            let delimiter = if has("delimiter") {
-                delimiter(&value("delimiter")?)?
-            } else {
-                b','
-            };
-            Ok(Rows::Csv {
-                file: opened,
-                delimiter,
-            })
-        }
-        (_, _) => {
-            let wanted = match source {
-                "items" => "a list",
-                "matrix" => "a map of lists",
-                _ => "a string",
-            };
-            let message = format!(
-                "`{source}` must be {wanted}, and this comes to {}",
-                found.kind()
-            );
-            Err(one(Finding::new(Code::WrongType, path(source), message)))
-        }
-    }
-}
-
-fn delimiter(node: &Node) -> Result<u8, Vec<Finding>> {
-    match node.as_str().map(str::as_bytes) {
-        Some(&[byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(byte),
-        _ => {
-            let path = vec!["forEach".into(), "delimiter".into()];
-            let message =
-                "`delimiter` must be one ASCII character, other than a quote or a line break";
-            let finding = Finding::new(Code::InvalidFormat, path, message);
-            Err(vec![
-                finding.with_help(r#"write `";"`, or `"\t"` for a tab"#),
-            ])
-        }
-    }
-}
-
-fn matrix(lists: &[(Key, Node)]) -> Result<Rows, Vec<Finding>> {
-    let at = |key: Option<&Key>| {
-        let key = key.map(|key| Step::Key(key.text.to_string()));
-        [Step::from("forEach"), "matrix".into()]
-            .into_iter()
-            .chain(key)
-            .collect()
-    };
-    let mut read = Vec::new();
-    for (key, list) in lists {
-        let Value::List(items) = &list.value else {
-            let message = format!("`{}` must be a list, and this is {}", key.text, list.kind());
-            return Err(vec![Finding::new(Code::WrongType, at(Some(key)), message)]);
-        };
-        read.push((key.clone(), items.clone()));
-    }
-    if read.is_empty() {
-        let finding = Finding::new(Code::OutOfRange, at(None), "`matrix` has no lists");
-        return Err(vec![finding.with_help(
-            "for example `matrix: {region: [eu, us], day: [1, 2]}`",
-        )]);
-    }
-    Matrix::new(read)
-        .map(|matrix| Rows::Matrix(Arc::new(matrix)))
-        .ok_or_else(|| {
-            let finding = Finding::new(
-                Code::OutOfRange,
-                at(None),
-                "this matrix has more than 100 million combinations",
-            );
-            vec![finding.with_help("split it, or write the rows that are meant into a file")]
-        })
 }
 
 impl Evaluated<'_> {

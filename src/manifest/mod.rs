@@ -12,6 +12,7 @@ mod instance;
 pub mod json;
 pub mod locate;
 pub mod node;
+mod other_names;
 mod position;
 pub mod reader;
 mod scalar;

@@ -12,66 +12,8 @@ use super::finding::Finding;
 use super::instance::TreeNode;
 use super::locate::Step;
 use super::node::{Node, Value};
+use super::other_names::{OTHER_NAMES, REFUSED};
 use super::schema;
-
-/// What people write for a field of a start, and what it is called here. Flags of the `temporal`
-/// CLI and field names of the API.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("argument", "args"),
-    ("arguments", "args"),
-    ("id", "workflowId"),
-    ("input", "args"),
-    ("inputs", "args"),
-    (
-        "inputFile",
-        "args: [{$payload: {encoding: json/plain, file: ...}}]",
-    ),
-    ("cron", "cronSchedule"),
-    ("callbacks", "completionCallbacks"),
-    ("fairnessKey", "priority: {fairnessKey: ...}"),
-    ("fairnessWeight", "priority: {fairnessWeight: ...}"),
-    ("header", "headers"),
-    ("onConflictOptions", "onConflict"),
-    ("priorityKey", "priority: {key: ...}"),
-    ("queue", "taskQueue"),
-    ("retry", "retryPolicy"),
-    ("searchAttribute", "searchAttributes"),
-    ("summary", "staticSummary"),
-    ("details", "staticDetails"),
-    ("timeout", "executionTimeout"),
-    ("workflow", "type"),
-    ("workflowExecutionTimeout", "executionTimeout"),
-    ("workflowIdConflictPolicy", "idConflictPolicy"),
-    ("workflowIdReusePolicy", "idReusePolicy"),
-    ("workflowRunTimeout", "runTimeout"),
-    ("workflowStartDelay", "startDelay"),
-    ("workflowTaskTimeout", "taskTimeout"),
-    ("workflowType", "type"),
-];
-
-/// What people write that has no counterpart here, and why.
-const REFUSED: &[(&str, &str)] = &[
-    ("eagerStart", "remove it: it needs a Worker in this process"),
-    (
-        "enableEagerStart",
-        "remove it: it needs a Worker in this process",
-    ),
-    ("identity", "pass it to the command: `--identity`"),
-    ("namespace", "pass it to the command: `--namespace`"),
-    (
-        "requestEagerExecution",
-        "remove it: it needs a Worker in this process",
-    ),
-    (
-        "requestId",
-        "remove it: it is made of the key, `--idempotency-key`, and the Workflow ID",
-    ),
-    ("signal", "signal-with-start is not supported yet"),
-    ("signalInput", "signal-with-start is not supported yet"),
-    ("signalName", "signal-with-start is not supported yet"),
-    ("update", "update-with-start is not supported yet"),
-    ("updateName", "update-with-start is not supported yet"),
-];
 
 /// Checks the shape of one document.
 pub(super) fn check(document: &Node) -> Vec<Finding> {
