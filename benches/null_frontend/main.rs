@@ -3,13 +3,14 @@
 //! It answers every start at once, or after `--latency`, or refuses it as the service does when a
 //! namespace is over its limit. The limit is a token bucket that is full at first. Its first line
 //! on standard output is the address it listens on. A line of counts follows for each line on
-//! standard input. With `--seconds`, it prints `began` at the first start, and a line of counts so
+//! standard input. With `--distinct N`, the Workflow IDs that end in a number below N are counted
+//! once each, whatever is before the number. With `--seconds`, it prints `began` at the first start, and a line of counts so
 //! much later, which is when counting stops. It ends with its standard input.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use prost::{Message, Name};
@@ -79,7 +80,7 @@ struct Settings {
     limits: Vec<f64>,
     burst: f64,
     change_every: f64,
-    /// Starts whose Workflow IDs end in a number below this are counted once for each number.
+    /// Workflow IDs that end in a number below this one are told apart.
     distinct: usize,
 }
 
@@ -104,9 +105,9 @@ impl Settings {
             "--limit" => {
                 self.limits = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
             }
-            "--distinct" => self.distinct = value.parse()?,
             "--burst" => self.burst = value.parse()?,
             "--change-every" => self.change_every = value.parse()?,
+            "--distinct" => self.distinct = value.parse()?,
             _ => return Err(USAGE.into()),
         }
         Ok(())
@@ -121,9 +122,12 @@ impl Settings {
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
+    let (held_back, to_let_go) = mpsc::channel();
+    std::thread::spawn(move || let_go(&to_let_go));
     let frontend = Arc::new(Frontend {
         tally: Mutex::new(Tally::new(&settings)),
         settings,
+        held_back,
     });
     let (end, ended) = oneshot::channel();
     std::thread::spawn({
@@ -152,6 +156,18 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 struct Frontend {
     settings: Settings,
     tally: Mutex<Tally>,
+    held_back: mpsc::Sender<(Instant, oneshot::Sender<()>)>,
+}
+
+/// Lets go what is held back, each at its time. The runtime's timer counts whole milliseconds and
+/// would be up to two of them late. The latency is the same for all, so they come in order.
+#[expect(clippy::disallowed_methods, reason = "a latency is a time to wait")]
+fn let_go(held_back: &mpsc::Receiver<(Instant, oneshot::Sender<()>)>) {
+    for (time, go) in held_back {
+        std::thread::sleep(time.saturating_duration_since(Instant::now()));
+        // The client may have gone, and its call with it.
+        let _ = go.send(());
+    }
 }
 
 /// Counts, and what is in the bucket.
@@ -169,8 +185,36 @@ struct Tally {
     max_in_flight: u64,
     last_answer: f64,
     held: Duration,
-    /// Which numbers Workflow IDs have ended in.
-    seen: Vec<bool>,
+    seen: Seen,
+}
+
+/// Numbers below a limit, with one bit for each.
+struct Seen {
+    bits: Vec<u64>,
+    limit: usize,
+    distinct: u64,
+}
+
+impl Seen {
+    fn new(limit: usize) -> Self {
+        Seen {
+            bits: vec![0; limit.div_ceil(64)],
+            limit,
+            distinct: 0,
+        }
+    }
+
+    fn note(&mut self, workflow_id: &str) {
+        let before = workflow_id.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = &workflow_id[before.len()..];
+        if let Ok(number) = digits.parse::<usize>()
+            && number < self.limit
+        {
+            let (word, bit) = (&mut self.bits[number / 64], 1 << (number % 64));
+            self.distinct += u64::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -198,17 +242,7 @@ impl Tally {
             max_in_flight: 0,
             last_answer: 0.0,
             held: Duration::ZERO,
-            seen: vec![false; settings.distinct],
-        }
-    }
-
-    fn see(&mut self, workflow_id: &str) {
-        let number = workflow_id
-            .rsplit('-')
-            .next()
-            .and_then(|it| it.parse::<usize>().ok());
-        if let Some(seen) = number.and_then(|number| self.seen.get_mut(number)) {
-            *seen = true;
+            seen: Seen::new(settings.distinct),
         }
     }
 
@@ -250,9 +284,9 @@ impl Frontend {
             "rivalAccepted": tally.rival.accepted,
             "rivalRefused": tally.rival.refused,
             "available": tally.available,
-            "distinct": tally.seen.iter().filter(|seen| **seen).count(),
             "maxInFlight": tally.max_in_flight,
             "seconds": tally.last_answer,
+            "distinct": tally.seen.distinct,
             "heldMs": tally.held.as_secs_f64() * 1_000.0 / (tally.ours.accepted.max(1) as f64),
         });
         drop(tally);
@@ -293,7 +327,6 @@ impl Frontend {
             tally.take()
         };
         tally.number += 1;
-        tally.see(workflow_id);
         if !tally.closed {
             let calls = if workflow_id.starts_with(RIVAL) {
                 &mut tally.rival
@@ -302,6 +335,9 @@ impl Frontend {
             };
             calls.accepted += u64::from(passes);
             calls.refused += u64::from(!passes);
+            if passes {
+                tally.seen.note(workflow_id);
+            }
         }
         (passes, tally.number)
     }
@@ -377,10 +413,14 @@ impl WorkflowService for Service {
         &self,
         request: Request<StartWorkflowExecutionRequest>,
     ) -> Result<Response<StartWorkflowExecutionResponse>, Status> {
-        let _in_flight = InFlight::enter(&self.0);
+        let in_flight = InFlight::enter(&self.0);
         let (passes, number) = self.0.arrive(&request.get_ref().workflow_id);
         if !self.0.settings.latency.is_zero() {
-            tokio::time::sleep(self.0.settings.latency).await;
+            let (go, gone) = oneshot::channel();
+            let time = in_flight.since + self.0.settings.latency;
+            // Both ends live as long as the process.
+            let _ = self.0.held_back.send((time, go));
+            let _ = gone.await;
         }
         if passes {
             Ok(Response::new(started(number)))
