@@ -22,7 +22,7 @@ use crate::manifest::node::Node;
 pub(super) enum Pass {
     /// To check them. Every start with a generated Workflow ID gets the first one of its content.
     Check {
-        /// Whether [`Item::content`] is wanted.
+        /// Whether [`Made::content`] is wanted.
         content: bool,
     },
     /// To use them.
@@ -36,8 +36,15 @@ pub(super) struct Item<'e> {
     pub(super) entry: &'e Node,
     pub(super) row: Option<Arc<Row>>,
     pub(super) index: u64,
-    pub(super) start: Result<Start, Vec<Diagnostic>>,
-    /// The digest of what the start carries, the same in any invocation, if it was computed.
+    pub(super) made: Result<Made, Vec<Diagnostic>>,
+}
+
+/// A start, and what is known from making it.
+pub(super) struct Made {
+    pub(super) start: Start,
+    /// Whether its Workflow ID depends on the key, because the manifest gives none.
+    pub(super) is_generated: bool,
+    /// The digest of what it carries, the same in any invocation, if it was computed.
     pub(super) content: Option<[u8; 32]>,
 }
 
@@ -50,11 +57,6 @@ impl Item<'_> {
             source: Arc::clone(manifest.source()),
             span: fields.locate(&["workflowId".into()], Target::Value),
         }
-    }
-
-    /// Whether the manifest gives the Workflow ID. It is a single start's own and never a default.
-    pub(super) fn has_own_id(&self) -> bool {
-        self.entry.get("workflowId").is_some_and(|id| !id.is_null())
     }
 }
 
@@ -112,25 +114,24 @@ impl<'e> Items<'e> {
             if !manifest.is_sound(self.entry - 1) {
                 continue;
             }
-            let fields = manifest.fields(entry);
             let kitchen = Kitchen {
                 constants: &document.constants,
                 folder: document.folder(self.expansion.options.allow_outside),
                 files: &self.expansion.files,
             };
-            let recipe = match Recipe::compile(fields.clone(), kitchen) {
+            let recipe = match Recipe::compile(manifest.fields(entry), kitchen) {
                 Ok(recipe) => recipe,
                 Err(findings) => {
-                    let problems = diagnose(findings, &fields, document, None);
-                    return Some(Err(problems));
+                    let fields = manifest.fields(entry);
+                    return Some(Err(diagnose(findings, &fields, document, None)));
                 }
             };
             let mut rows = None;
             if let Recipe::Evaluated(evaluated) = &recipe {
                 if let Pass::Check { .. } = self.pass {
-                    let advice = evaluated.advice.clone();
+                    let (advice, fields) = (evaluated.advice.clone(), &evaluated.fields);
                     self.pending
-                        .extend(diagnose(advice, &fields, document, None));
+                        .extend(diagnose(advice, fields, document, None));
                 }
                 rows = evaluated
                     .rows
@@ -156,22 +157,17 @@ impl<'e> Items<'e> {
         &mut self,
         entry: &'e Node,
         row: Option<Arc<Row>>,
-        start: Result<(Start, Option<[u8; 32]>), Vec<Diagnostic>>,
+        made: Result<Made, Vec<Diagnostic>>,
     ) -> Item<'e> {
         let index = self.index;
         self.index += 1;
-        let (start, content) = match start {
-            Ok((start, content)) => (Ok(start), content),
-            Err(problems) => (Err(problems), None),
-        };
         Item {
             position: self.document,
             document: &self.expansion.documents[self.document],
             entry,
             row,
             index,
-            start,
-            content,
+            made,
         }
     }
 
@@ -180,7 +176,7 @@ impl<'e> Items<'e> {
         &mut self,
         current: &Current<'e>,
         row: Option<&Arc<Row>>,
-    ) -> Result<(Start, Option<[u8; 32]>), Vec<Diagnostic>> {
+    ) -> Result<Made, Vec<Diagnostic>> {
         let document = &self.expansion.documents[self.document];
         let source = document.manifest.source();
         let file = self.file.get_or_insert_with(|| source.name().into());
@@ -207,8 +203,9 @@ impl<'e> Items<'e> {
                 return Err(diagnose(findings));
             }
         }
-        let generates = start.workflow_id.is_empty() && self.generator.is_some();
-        let wants_content = self.pass == Pass::Check { content: true } || generates;
+        let is_generated = start.workflow_id.is_empty();
+        let generator = self.generator.as_ref().filter(|_| is_generated);
+        let wants_content = self.pass == Pass::Check { content: true } || generator.is_some();
         let content = wants_content.then(|| match &current.recipe {
             Recipe::Evaluated(evaluated) if evaluated.names_invocation => {
                 let any = Some(&document.in_any_invocation);
@@ -217,13 +214,17 @@ impl<'e> Items<'e> {
             }
             _ => start.content_digest(),
         });
-        if let (true, Some(generator), Some(content)) = (generates, &self.generator, &content) {
+        if let (Some(generator), Some(content)) = (generator, &content) {
             let occurrence = occurrence(&mut self.occurrences, index);
             let occurrence = occurrence.map_err(|error| vec![cannot_sort(&error)])?;
             let name = document.manifest.name();
             start.workflow_id = generator.workflow_id(name, &start, content, occurrence);
         }
-        Ok((start, content))
+        Ok(Made {
+            start,
+            is_generated,
+            content,
+        })
     }
 }
 
@@ -268,8 +269,8 @@ impl<'e> Iterator for Items<'e> {
             };
             let entry = current.entry;
             let Some(rows) = &mut current.rows else {
-                let start = self.build(&current, None);
-                return Some(self.item(entry, None, start));
+                let made = self.build(&current, None);
+                return Some(self.item(entry, None, made));
             };
             match rows.next() {
                 None => {
@@ -280,15 +281,15 @@ impl<'e> Iterator for Items<'e> {
                 Some(Ok(row)) => {
                     current.any_row = true;
                     let row = Arc::new(row);
-                    let start = self.build(&current, Some(&row));
+                    let made = self.build(&current, Some(&row));
                     // What is wrong with an expression itself is so in every row.
-                    let is_same_for_all = start.as_ref().is_err_and(|problems| {
+                    let is_same_for_all = made.as_ref().is_err_and(|problems| {
                         problems.iter().any(|it| it.code == Code::InvalidExpression)
                     });
                     if !is_same_for_all {
                         self.current = Some(current);
                     }
-                    return Some(self.item(entry, Some(row), start));
+                    return Some(self.item(entry, Some(row), made));
                 }
                 Some(Err(problem)) => {
                     current.any_row = true;

@@ -137,22 +137,24 @@ impl Expansion {
     /// An item is an error if something that preflight had checked has changed since, such as a
     /// file with rows.
     pub fn starts(&self) -> impl Iterator<Item = Result<Start, Vec<Diagnostic>>> + '_ {
-        self.selected().map(|item| item.start)
+        self.selected().map(|item| item.made.map(|made| made.start))
     }
 
     /// The selected starts with the manifest that each comes from and its position.
     pub fn with_manifests(
         &self,
     ) -> impl Iterator<Item = (usize, &Manifest, Result<Start, Vec<Diagnostic>>)> + '_ {
-        self.selected()
-            .map(|item| (item.position, &item.document.manifest, item.start))
+        self.selected().map(|item| {
+            let start = item.made.map(|made| made.start);
+            (item.position, &item.document.manifest, start)
+        })
     }
 
     fn selected(&self) -> impl Iterator<Item = items::Item<'_>> + '_ {
         let selection = &self.options.selection;
         Items::new(self, Pass::Use).filter(|item| {
-            let start = item.start.as_ref();
-            selection.is_all() || start.map_or(true, |start| selection.contains(start))
+            let made = item.made.as_ref();
+            made.map_or(true, |made| selection.contains(&made.start))
         })
     }
 }

@@ -6,8 +6,8 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use super::Expansion;
-use super::items::{Item, Items, Pass, cannot_sort};
-use super::start::{IdReusePolicy, Start};
+use super::items::{Items, Made, Pass, cannot_sort};
+use super::start::IdReusePolicy;
 use super::workflow_ids::{Sorted, Sorter, hash};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::source::hex;
@@ -59,25 +59,26 @@ impl Expansion {
         let mut items = Items::new(self, Pass::Check { content });
         for item in items.by_ref() {
             preflight.of += 1;
-            let start = match &item.start {
-                Ok(start) => start,
+            let made = match item.made {
+                Ok(made) => made,
                 Err(diagnostics) => {
-                    preflight.add(diagnostics.clone());
+                    preflight.add(diagnostics);
                     continue;
                 }
             };
-            if let (Some(digest), Some(content)) = (&mut digest, item.content) {
+            let start = &made.start;
+            if let (Some(digest), Some(content)) = (&mut digest, made.content) {
                 digest.update((start.workflow_id.len() as u64).to_le_bytes());
                 digest.update(start.workflow_id.as_bytes());
                 digest.update(content);
             }
-            preflight.generated += u64::from(!item.has_own_id());
-            if self.options.selection.is_all() || self.options.selection.contains(start) {
+            preflight.generated += u64::from(made.is_generated);
+            if self.options.selection.contains(start) {
                 preflight.total += 1;
-                preflight.repeatable += u64::from(may_repeat(&item, start));
+                preflight.repeatable += u64::from(may_repeat(&made));
             }
             if !start.workflow_id.is_empty()
-                && let Err(error) = ids.push(&start.workflow_id, item.index, item.has_own_id())
+                && let Err(error) = ids.push(&start.workflow_id, item.index, made.is_generated)
             {
                 preflight.add(vec![cannot_sort(&error)]);
                 break;
@@ -120,9 +121,9 @@ impl Expansion {
             .flat_map(|(a, b)| [(*a, None), (*b, None)])
             .collect();
         for item in Items::new(self, Pass::Check { content: false }) {
-            if let (Some(seen), Ok(start)) = (wanted.get_mut(&item.index), &item.start) {
+            if let (Some(seen), Ok(made)) = (wanted.get_mut(&item.index), &item.made) {
                 *seen = Some(Seen {
-                    workflow_id: start.workflow_id.clone(),
+                    workflow_id: made.start.workflow_id.clone(),
                     place: item.workflow_id_place(),
                     row: item.row.as_ref().and_then(|row| row.place(None)),
                     words: item.row.as_ref().map(|row| row.in_words()),
@@ -169,12 +170,13 @@ impl Seen {
 
 /// Whether applying a start again under another key may begin another Workflow. A generated
 /// Workflow ID depends on the key, so it is another one each time.
-fn may_repeat(item: &Item<'_>, start: &Start) -> bool {
-    !item.has_own_id() || start.settings.id_reuse_policy != Some(IdReusePolicy::RejectDuplicate)
+fn may_repeat(made: &Made) -> bool {
+    let rejects = made.start.settings.id_reuse_policy == Some(IdReusePolicy::RejectDuplicate);
+    made.is_generated || !rejects
 }
 
-/// Every Workflow ID's hash, with the index of its start and, in the lowest bit, whether the
-/// manifest gives it.
+/// Every Workflow ID's hash, with the index of its start and, in the lowest bit, whether it is
+/// generated.
 #[derive(Default)]
 struct WorkflowIds(Sorter);
 
@@ -191,9 +193,9 @@ struct Twice {
 }
 
 impl WorkflowIds {
-    fn push(&mut self, workflow_id: &str, index: u64, is_own: bool) -> io::Result<()> {
+    fn push(&mut self, workflow_id: &str, index: u64, is_generated: bool) -> io::Result<()> {
         self.0
-            .push((hash(workflow_id), index << 1 | u64::from(is_own)))
+            .push((hash(workflow_id), index << 1 | u64::from(is_generated)))
     }
 
     fn twice(self) -> io::Result<Twice> {
@@ -202,23 +204,23 @@ impl WorkflowIds {
         let mut group: Option<Group> = None;
         for pair in self.0.sort()?.iter() {
             let (hash, start) = pair?;
-            let (index, is_own) = (start >> 1, start & 1 == 1);
+            let (index, is_generated) = (start >> 1, start & 1 == 1);
             let Some(group) = group.as_mut().filter(|group| group.hash == hash) else {
                 group = Some(Group {
                     hash,
                     first: index,
-                    generated: u64::from(!is_own),
+                    generated: u64::from(is_generated),
                 });
                 continue;
             };
-            if !is_own && group.generated > 0 {
+            if is_generated && group.generated > 0 {
                 occurrences.push((index, group.generated))?;
             } else if twice.pairs.len() < MAX_PROBLEMS {
                 twice.pairs.push((group.first, index));
             } else {
                 twice.hidden += 1;
             }
-            group.generated += u64::from(!is_own);
+            group.generated += u64::from(is_generated);
         }
         // Problems are told in the order of the starts.
         twice.pairs.sort_unstable_by_key(|(_, second)| *second);
@@ -253,7 +255,7 @@ mod tests {
             ("d", false),
         ];
         for (index, (id, is_own)) in (0..).zip(starts) {
-            ids.push(id, index, is_own).expect("it fits into memory");
+            ids.push(id, index, !is_own).expect("it fits into memory");
         }
         let twice = ids.twice().expect("it fits into memory");
         assert_eq!(twice.pairs, [(0, 3), (4, 6), (7, 8)]);

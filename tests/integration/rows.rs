@@ -635,6 +635,48 @@ fn generated_workflow_ids_are_repeatable() {
     );
 }
 
+/// A `workflowId` that comes to null is none: equal starts get IDs by their number, and under another
+/// key others.
+#[test]
+fn a_workflow_id_that_comes_to_null_is_generated() {
+    let folder = folder(
+        "starts:
+  - forEach: {jsonl: rows.jsonl}
+    workflowId: ${{ row.id }}
+    idReusePolicy: RejectDuplicate
+",
+    );
+    folder.write(
+        "rows.jsonl",
+        "{\"id\": null}\n{\"id\": null}\n{\"id\": \"own\"}\n",
+    );
+    let starts = rendered(&folder, &["--idempotency-key", "k"]);
+    let ids: std::collections::BTreeSet<&str> = starts
+        .iter()
+        .filter_map(|start| start["workflowId"].as_str())
+        .collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    let frontend = FakeFrontend::healthy();
+    let finished = Binary::apply("batch.yaml", &frontend.address(), &["--shard", "1/1"])
+        .current_dir(folder.path())
+        .run()
+        .expect_code(2);
+    assert!(
+        finished.stderr.contains("without a key"),
+        "{}",
+        finished.stderr
+    );
+    let finished = Binary::apply("batch.yaml", &frontend.address(), &[])
+        .current_dir(folder.path())
+        .run()
+        .expect_code(0);
+    assert!(
+        finished.stderr.contains("applied again, this begins new"),
+        "{}",
+        finished.stderr
+    );
+}
+
 #[test]
 fn files_stay_in_the_manifests_folder_unless_allowed_out() {
     let outer = Folder::new();
