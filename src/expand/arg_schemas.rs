@@ -19,7 +19,7 @@ use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Source;
-use crate::manifest::{Manifest, Tree, TreeNode, json, reader, shorten, steps};
+use crate::manifest::{Manifest, Tree, TreeNode, json, reader, shorten, shorten_to, steps};
 
 /// Largest schema file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -337,8 +337,5 @@ fn dotted(path: &[Step]) -> String {
 
 /// A message of the validator's own, which may hold a whole argument.
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    shorten_to(text, MAX_MESSAGE)
 }

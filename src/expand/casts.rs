@@ -3,7 +3,7 @@
 use serde_json::Number;
 
 use crate::manifest::node::{Node, Value};
-use crate::manifest::shorten;
+use crate::manifest::{shorten, whole_part};
 
 /// A filter that changes a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +80,8 @@ fn int(text: &str) -> Result<Number, String> {
 }
 
 fn float(text: &str) -> Result<Number, String> {
-    // The form of JSON's numbers, with a sign and leading zeros as spreadsheets write them.
-    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent_fits = exponent.is_none_or(|exponent| {
-        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-        !exponent.is_empty() && digits(exponent)
-    });
-    let fits = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
-    if !fits || !exponent_fits {
+    // Unlike in YAML, leading zeros are fine: spreadsheets write them.
+    if whole_part(text).is_none() {
         return Err(if text.is_empty() {
             "an empty text is not a number".to_owned()
         } else {

@@ -14,6 +14,7 @@ mod items;
 mod node_template;
 pub mod payload;
 mod payload_template;
+mod positional;
 mod preflight;
 mod recipe;
 pub mod render;

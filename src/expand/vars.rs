@@ -123,11 +123,6 @@ fn fits(declared: &Node, given: &Node) -> Result<Value, String> {
 
 /// Finds what cannot be a variable's value.
 pub(super) fn check_values(manifest: &Manifest) -> Vec<Diagnostic> {
-    fn holds_bytes(node: &Node) -> bool {
-        matches!(node.value, Value::Binary(_))
-            || node.items().iter().any(holds_bytes)
-            || node.entries().iter().any(|(_, value)| holds_bytes(value))
-    }
     let problems = manifest.vars().iter().filter_map(|(key, value)| {
         let (code, message, help) = if value.holds_expression() {
             (
@@ -135,7 +130,7 @@ pub(super) fn check_values(manifest: &Manifest) -> Vec<Diagnostic> {
                 "a variable holds a plain value and no expression",
                 "write the expression where the value is used",
             )
-        } else if holds_bytes(value) {
+        } else if value.holds_bytes() {
             (
                 Code::WrongType,
                 "a variable cannot hold `!!binary`",

@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufReader, BufWriter, Read, Take, Write};
 use std::sync::Arc;
+
+use super::positional::Positional;
 
 /// Pairs that are kept in memory: 2 MiB.
 const IN_MEMORY: usize = 128 * 1024;
@@ -89,11 +90,7 @@ impl Sorted {
         let mut runs: Vec<Run> = vec![Run::Memory(Arc::clone(&self.pairs), 0)];
         if let Some(file) = &self.file {
             runs.extend(self.runs.iter().map(|(begin, end)| {
-                let part = Part {
-                    file: Arc::clone(file),
-                    at: *begin,
-                    end: *end,
-                };
+                let part = Positional::new(file, *begin).take(end - begin);
                 Run::Disk(BufReader::with_capacity(READ_AHEAD, part))
             }));
         }
@@ -138,7 +135,7 @@ impl Iterator for Merge {
 
 enum Run {
     Memory(Arc<[Pair]>, usize),
-    Disk(BufReader<Part>),
+    Disk(BufReader<Take<Positional>>),
 }
 
 impl Run {
@@ -162,22 +159,6 @@ impl Run {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// A part of a file.
-struct Part {
-    file: Arc<File>,
-    at: u64,
-    end: u64,
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = (self.end - self.at).min(buffer.len() as u64) as usize;
-        let read = self.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use deserializer::Mismatch;
 pub(crate) use instance::{Tree, TreeNode};
-pub(crate) use scalar::shorten;
+pub(crate) use scalar::{shorten, shorten_to, whole_part};
 pub(crate) use shape::{check_start, steps};
 
 use diagnostic::Diagnostic;

@@ -85,6 +85,13 @@ impl Node {
         self.value == Value::Null
     }
 
+    /// Whether there are bytes in it, however deep.
+    pub fn holds_bytes(&self) -> bool {
+        matches!(self.value, Value::Binary(_))
+            || self.items().iter().any(Node::holds_bytes)
+            || self.entries().iter().any(|(_, value)| value.holds_bytes())
+    }
+
     /// Whether a text in it, however deep, holds an expression: `${{ … }}`.
     pub fn holds_expression(&self) -> bool {
         match &self.value {

@@ -137,6 +137,11 @@ fn integer_value(text: &str, (digits, radix): (&str, u32)) -> Result<Value, Scal
 }
 
 fn is_fraction(text: &str) -> bool {
+    whole_part(text).is_some_and(|whole| !has_leading_zero(whole))
+}
+
+/// The digits before the point of a decimal number such as `-1.5e3`; `None` for anything else.
+pub(crate) fn whole_part(text: &str) -> Option<&str> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
         Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
@@ -148,11 +153,11 @@ fn is_fraction(text: &str) -> bool {
         let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
         !exponent.is_empty() && digits(exponent)
     });
-    digits(whole)
+    let is_decimal = digits(whole)
         && digits(fraction)
         && !(whole.is_empty() && fraction.is_empty())
-        && !has_leading_zero(whole)
-        && exponent_fits
+        && exponent_fits;
+    is_decimal.then_some(whole)
 }
 
 fn fraction_value(text: &str) -> Result<Value, ScalarProblem> {
@@ -171,7 +176,12 @@ fn fraction_value(text: &str) -> Result<Value, ScalarProblem> {
 
 /// At most the first 60 characters.
 pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(60) {
+    shorten_to(text, 60)
+}
+
+/// At most so many of the first characters.
+pub(crate) fn shorten_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

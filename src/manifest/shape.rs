@@ -21,7 +21,7 @@ pub(super) fn check(document: &Node) -> Vec<Finding> {
         return vec![foreign];
     }
     let mut findings = Vec::new();
-    if holds_bytes(document) {
+    if document.holds_bytes() {
         misplaced_bytes(document, &mut Vec::new(), &mut findings);
     }
     let validator = schema::validator();
@@ -92,12 +92,6 @@ fn misplaced_bytes(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding
         }
         path.pop();
     }
-}
-
-fn holds_bytes(node: &Node) -> bool {
-    matches!(node.value, Value::Binary(_))
-        || node.items().iter().any(holds_bytes)
-        || node.entries().iter().any(|(_, value)| holds_bytes(value))
 }
 
 /// Whether a document says of itself that it is a JSON Schema.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::RowProblem;
 use crate::expand::folder::Folder;
+use crate::expand::positional::Positional;
 use crate::manifest::diagnostic::{Code, Place};
 use crate::manifest::source::{Source, Span, hex};
 
@@ -137,8 +138,7 @@ impl RowsFile {
         self.make_sure()?;
         let first = self.checked().is_none();
         Ok(FileReader {
-            file: Arc::clone(&self.file),
-            position: 0,
+            file: Positional::new(&self.file, 0),
             digest: first.then(Sha256::new),
         })
     }
@@ -151,7 +151,7 @@ impl RowsFile {
         };
         let modified = self.file.metadata().and_then(|it| it.modified()).ok();
         *self.checked() = Some(Checked {
-            length: reader.position,
+            length: reader.file.position(),
             modified,
             sha256: hex(&digest.finalize()),
         });
@@ -205,17 +205,15 @@ impl RowsFile {
     }
 }
 
-/// Reads a file without moving a place that others share, and hashes it on the way if asked.
+/// Reads a file, and hashes it on the way if asked.
 pub(super) struct FileReader {
-    file: Arc<File>,
-    position: u64,
+    file: Positional,
     digest: Option<Sha256>,
 }
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.position)?;
-        self.position += read as u64;
+        let read = self.file.read(buffer)?;
         if let Some(digest) = &mut self.digest {
             digest.update(&buffer[..read]);
         }
