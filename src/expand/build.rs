@@ -58,20 +58,70 @@ pub(super) fn start(
 ) -> Result<Start, Vec<Finding>> {
     let read = read(fields)?;
     let mut findings = Vec::new();
-    let start = Start {
-        index,
-        source,
+    let payloads = Payloads {
         args: encode_list(fields.get("args"), folder, &mut findings),
         memo: encode_map("memo", fields, folder, &mut findings),
         headers: encode_map("headers", fields, folder, &mut findings),
         search_attributes: encode_search_attributes(fields.get(SEARCH_ATTRIBUTES), &mut findings),
-        name: read.name.clone(),
-        workflow_id: read.workflow_id.clone().unwrap_or_default(),
-        workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
-        task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
-        static_summary: read.static_summary.as_deref().map(Arc::from),
-        static_details: read.static_details.as_deref().map(Arc::from),
-        settings: Arc::new(settings(read)),
+    };
+    assemble(index, source, Body::of(read), payloads, findings)
+}
+
+/// What a start carries beside its payloads.
+pub(super) struct Body {
+    pub(super) name: Option<String>,
+    pub(super) workflow_id: Option<String>,
+    pub(super) workflow_type: Arc<str>,
+    pub(super) task_queue: Arc<str>,
+    pub(super) static_summary: Option<Arc<str>>,
+    pub(super) static_details: Option<Arc<str>>,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl Body {
+    pub(super) fn of(read: StartFields) -> Self {
+        Body {
+            name: read.name.clone(),
+            workflow_id: read.workflow_id.clone(),
+            workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
+            task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
+            static_summary: read.static_summary.as_deref().map(Arc::from),
+            static_details: read.static_details.as_deref().map(Arc::from),
+            settings: Arc::new(settings(read)),
+        }
+    }
+}
+
+/// A start's payloads.
+pub(super) struct Payloads {
+    pub(super) args: Vec<Payload>,
+    pub(super) memo: Named,
+    pub(super) headers: Named,
+    pub(super) search_attributes: Named,
+}
+
+/// Puts a start together, unless something is wrong with it.
+pub(super) fn assemble(
+    index: u64,
+    source: SourceLine,
+    body: Body,
+    payloads: Payloads,
+    mut findings: Vec<Finding>,
+) -> Result<Start, Vec<Finding>> {
+    let start = Start {
+        index,
+        source,
+        name: body.name,
+        workflow_id: body.workflow_id.unwrap_or_default(),
+        workflow_type: body.workflow_type,
+        task_queue: body.task_queue,
+        args: payloads.args,
+        memo: payloads.memo,
+        search_attributes: payloads.search_attributes,
+        headers: payloads.headers,
+        static_summary: body.static_summary,
+        static_details: body.static_details,
+        settings: body.settings,
     };
     findings.extend(too_large(&start));
     if findings.is_empty() {
@@ -96,7 +146,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<StartFields, Vec<Finding>> {
 }
 
 /// The finding that a start is larger than the service takes.
-pub(super) fn too_large(start: &Start) -> Option<Finding> {
+fn too_large(start: &Start) -> Option<Finding> {
     let size = request_size(start);
     (size > MAX_REQUEST_BYTES).then(|| {
         Finding::new(

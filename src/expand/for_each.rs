@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::node_template::{Compiler, NodeTemplate};
-use super::recipe::Kitchen;
+use super::recipe::Surroundings;
 use super::rows::{Matrix, Rows};
 use super::scope::Scope;
 use crate::manifest::diagnostic::Code;
@@ -15,10 +15,10 @@ use crate::manifest::node::{Key, Node, Value};
 ///
 /// # Errors
 /// It names no source or several, or one that cannot be used.
-pub(super) fn rows(node: &Node, kitchen: Kitchen<'_>) -> Result<Rows, Vec<Finding>> {
+pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Finding>> {
     let path = |key: &str| vec!["forEach".into(), Step::Key(key.to_owned())];
     let compiler = Compiler {
-        constants: kitchen.constants,
+        constants: around.constants,
         has_row: false,
     };
     let one = |finding: Finding| vec![finding];
@@ -53,7 +53,7 @@ pub(super) fn rows(node: &Node, kitchen: Kitchen<'_>) -> Result<Rows, Vec<Findin
         if let NodeTemplate::Constant(_) = template {
             return Ok(written.clone());
         }
-        let scope = Scope::new(kitchen.constants, None, 0);
+        let scope = Scope::new(around.constants, None, 0);
         template.evaluate(&scope).map_err(one)
     };
     let found = value(source)?;
@@ -61,7 +61,7 @@ pub(super) fn rows(node: &Node, kitchen: Kitchen<'_>) -> Result<Rows, Vec<Findin
         ("items", Value::List(items)) => Ok(Rows::Items(items.to_vec().into())),
         ("matrix", Value::Map(lists)) => matrix(lists),
         ("csv" | "jsonl", Value::String(file)) => {
-            let opened = kitchen.files.open(file, kitchen.folder).map_err(|message| {
+            let opened = around.files.open(file, around.folder).map_err(|message| {
                 let finding = Finding::new(Code::RowsFile, path(source), message);
                 one(finding.with_help("a path is relative to the manifest's folder and may not leave it without `--allow-outside`; `-` is standard input"))
             })?;

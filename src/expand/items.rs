@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::build;
 use super::identity::Generator;
 use super::node_template::cell_in;
-use super::recipe::{Kitchen, Recipe};
+use super::recipe::{Recipe, Surroundings};
 use super::rows::{Row, RowIter, RowProblem};
 use super::start::{SourceLine, Start};
 use super::workflow_ids::Merge;
@@ -114,12 +114,12 @@ impl<'e> Items<'e> {
             if !manifest.is_sound(self.entry - 1) {
                 continue;
             }
-            let kitchen = Kitchen {
+            let around = Surroundings {
                 constants: &document.constants,
                 folder: document.folder(self.expansion.options.allow_outside),
                 files: &self.expansion.files,
             };
-            let recipe = match Recipe::compile(manifest.fields(entry), kitchen) {
+            let recipe = match Recipe::compile(manifest.fields(entry), around) {
                 Ok(recipe) => recipe,
                 Err(findings) => {
                     let fields = manifest.fields(entry);

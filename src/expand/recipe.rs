@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::build;
+use super::build::{self, Body, Payloads};
 use super::folder::Folder;
 use super::for_each;
 use super::node_template::{Compiler, NodeTemplate};
@@ -17,7 +17,7 @@ use crate::manifest::document::StartFields;
 use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
-use crate::manifest::node::{Node, Value};
+use crate::manifest::node::Value;
 
 /// Fields that are no settings: each has a form of its own.
 const NO_SETTINGS: [&str; 5] = [
@@ -47,7 +47,7 @@ pub(super) struct Evaluated<'m> {
     /// What is worth a hint, for all rows alike.
     pub(super) advice: Vec<Finding>,
     constants: Arc<Constants>,
-    body: Body,
+    body: BodyTemplate,
     args: ListTemplate,
     memo: MapTemplate,
     headers: MapTemplate,
@@ -56,7 +56,7 @@ pub(super) struct Evaluated<'m> {
 
 /// Names and settings.
 #[derive(Debug)]
-enum Body {
+enum BodyTemplate {
     /// Only texts depend on the row.
     Texts(Box<Texts>),
     /// Anything may.
@@ -82,9 +82,11 @@ enum Text {
     Template(Template),
 }
 
+const WORKFLOW_ID: &str = "workflowId";
+
 const TEXTS: [&str; 6] = [
     "name",
-    "workflowId",
+    WORKFLOW_ID,
     "type",
     "taskQueue",
     "staticSummary",
@@ -97,9 +99,9 @@ enum SearchAttributes {
     Evaluated(NodeTemplate),
 }
 
-/// What entries are compiled with.
+/// What entries are compiled with, beside what they say.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kitchen<'k> {
+pub(super) struct Surroundings<'k> {
     pub(super) constants: &'k Arc<Constants>,
     pub(super) folder: Folder<'k>,
     pub(super) files: &'k RowFiles,
@@ -110,17 +112,20 @@ impl<'m> Recipe<'m> {
     ///
     /// # Errors
     /// Everything that is wrong with it for every row.
-    pub(super) fn compile(fields: Fields<'m>, kitchen: Kitchen<'_>) -> Result<Self, Vec<Finding>> {
+    pub(super) fn compile(
+        fields: Fields<'m>,
+        around: Surroundings<'_>,
+    ) -> Result<Self, Vec<Finding>> {
         if !fields.depend_on_rows() {
             return Ok(Recipe::Written(fields));
         }
         let mut findings = Vec::new();
         let rows = fields.get("forEach");
         let compiler = Compiler {
-            constants: kitchen.constants,
+            constants: around.constants,
             has_row: rows.is_some(),
         };
-        let folder = kitchen.folder;
+        let folder = around.folder;
         let args =
             ListTemplate::compile("args", fields.get("args"), compiler, folder, &mut findings);
         let mut map = |field: &str| {
@@ -133,7 +138,7 @@ impl<'m> Recipe<'m> {
         if findings.iter().any(|finding| finding.code != Code::Advice) {
             return Err(findings);
         }
-        let rows = rows.map(|node| for_each::rows(node, kitchen)).transpose()?;
+        let rows = rows.map(|node| for_each::rows(node, around)).transpose()?;
         let (Some(body), Some(search_attributes)) = (body, search_attributes) else {
             return Err(findings);
         };
@@ -147,7 +152,7 @@ impl<'m> Recipe<'m> {
             rows,
             names_invocation,
             advice: findings,
-            constants: Arc::clone(kitchen.constants),
+            constants: Arc::clone(around.constants),
             body,
             args,
             memo,
@@ -177,34 +182,31 @@ fn search_attributes(
     }
 }
 
-fn body(fields: &Fields<'_>, compiler: Compiler<'_>, findings: &mut Vec<Finding>) -> Option<Body> {
+fn body(
+    fields: &Fields<'_>,
+    compiler: Compiler<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<BodyTemplate> {
     let settings = fields.without(&NO_SETTINGS);
     let others = settings
         .set()
         .any(|(key, value)| !TEXTS.contains(&&*key.text) && value.holds_expression());
     let before = findings.len();
-    if let Some(id) = fields.get("workflowId").and_then(Node::as_str)
-        && fields.get("workflowId").is_some_and(Node::holds_expression)
-        && let Ok(template) = compiler.text(id, &["workflowId".into()])
-        && template.names_invocation()
-    {
-        let path = vec!["workflowId".into()];
-        let message = "`invocation` differs each time, so it cannot be part of a Workflow ID";
-        findings.push(
-            Finding::new(Code::InvalidExpression, path, message).with_help(
-                "with another Workflow ID each time, a repeat would start it again; use `vars`",
-            ),
-        );
-    }
     if others {
         let mut entries = Vec::new();
         for (key, value) in settings.set() {
             match compiler.node(value, &mut vec![Step::Key(key.text.to_string())]) {
-                Ok(template) => entries.push((key.clone(), template)),
+                Ok(template) => {
+                    if &*key.text == WORKFLOW_ID && template.names_invocation() {
+                        findings.push(names_invocation());
+                    }
+                    entries.push((key.clone(), template));
+                }
                 Err(mut more) => findings.append(&mut more),
             }
         }
-        return (findings.len() == before).then_some(Body::Fields(NodeTemplate::Map(entries)));
+        let map = NodeTemplate::Map(entries);
+        return (findings.len() == before).then_some(BodyTemplate::Fields(map));
     }
     let read = match build::read(&settings) {
         Ok(read) => read,
@@ -220,7 +222,12 @@ fn body(fields: &Fields<'_>, compiler: Compiler<'_>, findings: &mut Vec<Finding>
             Text::Constant(value.as_str().into())
         }
         Some(value) => match compiler.text(value, &[field.into()]) {
-            Ok(template) => Text::Template(template),
+            Ok(template) => {
+                if field == WORKFLOW_ID && template.names_invocation() {
+                    findings.push(names_invocation());
+                }
+                Text::Template(template)
+            }
             Err(mut more) => {
                 findings.append(&mut more);
                 Text::Absent
@@ -229,14 +236,21 @@ fn body(fields: &Fields<'_>, compiler: Compiler<'_>, findings: &mut Vec<Finding>
     };
     let texts = Texts {
         name: text("name", read.name.as_ref()),
-        workflow_id: text("workflowId", read.workflow_id.as_ref()),
+        workflow_id: text(WORKFLOW_ID, read.workflow_id.as_ref()),
         workflow_type: text("type", read.workflow_type.as_ref()),
         task_queue: text("taskQueue", read.task_queue.as_ref()),
         static_summary: text("staticSummary", read.static_summary.as_ref()),
         static_details: text("staticDetails", read.static_details.as_ref()),
         settings: Arc::new(build::settings(read)),
     };
-    Some(Body::Texts(Box::new(texts)))
+    Some(BodyTemplate::Texts(Box::new(texts)))
+}
+
+/// The finding that a Workflow ID would differ each time.
+fn names_invocation() -> Finding {
+    let message = "`invocation` differs each time, so it cannot be part of a Workflow ID";
+    Finding::new(Code::InvalidExpression, vec![WORKFLOW_ID.into()], message)
+        .with_help("with another Workflow ID each time, a repeat would start it again; use `vars`")
 }
 
 impl Evaluated<'_> {
@@ -255,57 +269,28 @@ impl Evaluated<'_> {
     ) -> Result<Start, Vec<Finding>> {
         let scope = Scope::new(constants.unwrap_or(&self.constants), row, index);
         let mut findings = Vec::new();
-        let named = match &self.body {
-            Body::Texts(texts) => texts.evaluate(&scope, &mut findings),
-            Body::Fields(template) => read_fields(template, &scope, &mut findings),
+        let body = match &self.body {
+            BodyTemplate::Texts(texts) => texts.evaluate(&scope, &mut findings),
+            BodyTemplate::Fields(template) => read_fields(template, &scope, &mut findings),
         };
-        let args = self.args.evaluate(&scope, folder, &mut findings);
-        let memo = self.memo.evaluate(&scope, folder, &mut findings);
-        let headers = self.headers.evaluate(&scope, folder, &mut findings);
-        let search_attributes = self.search_attributes.evaluate(&scope, &mut findings);
-        let Some(named) = named else {
-            return Err(findings);
+        let payloads = Payloads {
+            args: self.args.evaluate(&scope, folder, &mut findings),
+            memo: self.memo.evaluate(&scope, folder, &mut findings),
+            headers: self.headers.evaluate(&scope, folder, &mut findings),
+            search_attributes: self.search_attributes.evaluate(&scope, &mut findings),
         };
-        let start = Start {
-            index,
-            source,
-            name: named.name,
-            workflow_id: named.workflow_id.unwrap_or_default(),
-            workflow_type: named.workflow_type,
-            task_queue: named.task_queue,
-            args,
-            memo,
-            search_attributes,
-            headers,
-            static_summary: named.static_summary,
-            static_details: named.static_details,
-            settings: named.settings,
-        };
-        findings.extend(build::too_large(&start));
-        if findings.is_empty() {
-            Ok(start)
-        } else {
-            Err(findings)
+        match body {
+            Some(body) => build::assemble(index, source, body, payloads, findings),
+            None => Err(findings),
         }
     }
 }
 
-/// Names and settings of one start.
-struct NamedSettings {
-    name: Option<String>,
-    workflow_id: Option<String>,
-    workflow_type: Arc<str>,
-    task_queue: Arc<str>,
-    static_summary: Option<Arc<str>>,
-    static_details: Option<Arc<str>>,
-    settings: Arc<Settings>,
-}
-
 impl Texts {
-    fn evaluate(&self, scope: &Scope<'_>, findings: &mut Vec<Finding>) -> Option<NamedSettings> {
+    fn evaluate(&self, scope: &Scope<'_>, findings: &mut Vec<Finding>) -> Option<Body> {
         let before = findings.len();
         let name = self.name.evaluate("name", scope, findings);
-        let workflow_id = self.workflow_id.evaluate("workflowId", scope, findings);
+        let workflow_id = self.workflow_id.evaluate(WORKFLOW_ID, scope, findings);
         let workflow_type = self.workflow_type.evaluate("type", scope, findings);
         let task_queue = self.task_queue.evaluate("taskQueue", scope, findings);
         let static_summary = self
@@ -326,7 +311,7 @@ impl Texts {
         };
         let workflow_type = required("type", workflow_type, findings);
         let task_queue = required("taskQueue", task_queue, findings);
-        Some(NamedSettings {
+        Some(Body {
             name: name.map(|name| name.to_string()),
             workflow_id: workflow_id.map(|id| id.to_string()),
             workflow_type: workflow_type?,
@@ -371,7 +356,7 @@ fn read_fields(
     template: &NodeTemplate,
     scope: &Scope<'_>,
     findings: &mut Vec<Finding>,
-) -> Option<NamedSettings> {
+) -> Option<Body> {
     let node = match template.evaluate(scope) {
         Ok(node) => node,
         Err(finding) => {
@@ -397,15 +382,7 @@ fn read_fields(
     if findings.len() > before {
         return None;
     }
-    Some(NamedSettings {
-        name: read.name.clone(),
-        workflow_id: read.workflow_id.clone(),
-        workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
-        task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
-        static_summary: read.static_summary.as_deref().map(Arc::from),
-        static_details: read.static_details.as_deref().map(Arc::from),
-        settings: Arc::new(build::settings(read)),
-    })
+    Some(Body::of(read))
 }
 
 impl SearchAttributes {
@@ -438,11 +415,11 @@ impl SearchAttributes {
     }
 }
 
-impl Body {
+impl BodyTemplate {
     fn names_invocation(&self) -> bool {
         match self {
-            Body::Fields(template) => template.names_invocation(),
-            Body::Texts(texts) => {
+            BodyTemplate::Fields(template) => template.names_invocation(),
+            BodyTemplate::Texts(texts) => {
                 let texts = [
                     &texts.name,
                     &texts.workflow_type,
