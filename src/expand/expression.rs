@@ -5,31 +5,19 @@
 //! test holds.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
-use minijinja::value::{Value as Jinja, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, Expression as Compiled, UndefinedBehavior};
-use serde_json::Number;
+use minijinja::{ErrorKind, Expression as Compiled};
 
 use super::casts::Cast;
+use super::jinja::{environment, from_jinja, words};
 use super::scope::{Constants, Found, Name, Scope, not_allowed};
 use crate::manifest::diagnostic::{Code, nearest};
-use crate::manifest::node::{Key, Node, Value};
+use crate::manifest::node::{Node, Value};
 use crate::manifest::shorten;
 use crate::manifest::source::Span;
 
-/// Work that one evaluation may take: an instruction, or 64 bytes. Enough for any text that fits
-/// into a start; the most that it allows takes some 10 ms.
-const FUEL: u64 = 400_000;
-
 /// Longest expression, in bytes. Longer ones can be nested more deeply than a thread's stack is.
 const MAX_BYTES: usize = 2_000;
-
-/// Most values in what one expression comes to.
-const MAX_VALUES: usize = 100_000;
-
-/// Deepest nesting of what one expression comes to.
-const MAX_DEPTH: usize = 100;
 
 /// An expression.
 #[derive(Debug)]
@@ -64,7 +52,7 @@ impl Problem {
         }
     }
 
-    fn failed(message: impl Into<String>) -> Self {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
         Problem::new(Code::ExpressionFailed, message)
     }
 
@@ -91,44 +79,14 @@ impl Outcome<'_> {
 }
 
 fn string(text: &str) -> Node {
-    node(Value::String(text.into()))
+    node_of(Value::String(text.into()))
 }
 
-fn node(value: Value) -> Node {
+pub(super) fn node_of(value: Value) -> Node {
     Node {
         value,
         span: Span::default(),
     }
-}
-
-/// minijinja's environment: its filters, tests and `range`, with our casts, and nothing that
-/// reaches out of the expression.
-fn environment() -> &'static Environment<'static> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        for (name, cast) in Cast::ALL {
-            environment.add_filter(name, move |value: Jinja| -> Result<Jinja, Error> {
-                let failed = |message| Error::new(ErrorKind::InvalidOperation, message);
-                if value.is_undefined() {
-                    return Err(ErrorKind::UndefinedError.into());
-                }
-                let mut values = 0;
-                let node = from_jinja(&value, 0, &mut values).map_err(|it| failed(it.message))?;
-                let cast = cast.node(&node).map_err(failed)?;
-                Ok(super::scope::jinja(&self::node(cast)))
-            });
-        }
-        for name in ["debug", "namespace", "dict"] {
-            environment.remove_global(name);
-        }
-        for name in ["safe", "escape", "e", "pprint"] {
-            environment.remove_filter(name);
-        }
-        environment
-    })
 }
 
 impl Expression {
@@ -210,9 +168,8 @@ impl Expression {
             Some(found) => found,
             // A record as a whole is seldom asked for: minijinja gathers its cells.
             None if name == Name::Row && keys.is_empty() && scope.row().is_some() => {
-                let mut values = 0;
                 let row = scope.jinja().get_attr("row").unwrap_or_default();
-                return Ok(Outcome::Node(Cow::Owned(from_jinja(&row, 0, &mut values)?)));
+                return Ok(Outcome::Node(Cow::Owned(from_jinja(&row)?)));
             }
             None => return Err(self.undefined(scope)),
         };
@@ -226,16 +183,16 @@ impl Expression {
         Ok(match (found, cast) {
             (Found::Text(text), None) => Outcome::Text(text),
             (Found::Text(text), Some(cast)) => {
-                Outcome::Node(Cow::Owned(node(cast.text(text).map_err(cast_failed)?)))
+                Outcome::Node(Cow::Owned(node_of(cast.text(text).map_err(cast_failed)?)))
             }
             (Found::Node(node), None) => Outcome::Node(Cow::Borrowed(node)),
             (Found::Node(found), Some(cast)) => {
-                Outcome::Node(Cow::Owned(node(cast.node(found).map_err(cast_failed)?)))
+                Outcome::Node(Cow::Owned(node_of(cast.node(found).map_err(cast_failed)?)))
             }
             (Found::Index(index), cast) => {
-                let index = node(Value::Number(index.into()));
+                let index = node_of(Value::Number(index.into()));
                 let index = match cast {
-                    Some(cast) => node(cast.node(&index).map_err(cast_failed)?),
+                    Some(cast) => node_of(cast.node(&index).map_err(cast_failed)?),
                     None => index,
                 };
                 Outcome::Node(Cow::Owned(index))
@@ -269,12 +226,7 @@ impl Expression {
         if value.is_undefined() {
             return Err(self.undefined(scope));
         }
-        let mut values = 0;
-        Ok(Outcome::Node(Cow::Owned(from_jinja(
-            &value,
-            0,
-            &mut values,
-        )?)))
+        Ok(Outcome::Node(Cow::Owned(from_jinja(&value)?)))
     }
 
     /// The cell that it reads, if it reads exactly one.
@@ -423,81 +375,6 @@ fn lookup(text: &str) -> Option<Expression> {
         name,
         keys: keys?,
         cast,
-    })
-}
-
-/// minijinja's words for an error, without the place, which is shown in another way.
-fn words(error: &Error) -> String {
-    match error.detail() {
-        Some(detail) => detail.to_owned(),
-        None => error.kind().to_string(),
-    }
-}
-
-/// What minijinja came to, as a value that JSON can hold.
-fn from_jinja(value: &Jinja, depth: usize, values: &mut usize) -> Result<Node, Problem> {
-    *values += 1;
-    if depth > MAX_DEPTH || *values > MAX_VALUES {
-        return Err(Problem::failed(format!(
-            "this expression comes to more than {MAX_VALUES} values, or to lists and maps nested more than {MAX_DEPTH} levels deep"
-        )));
-    }
-    Ok(node(match value.kind() {
-        ValueKind::None => Value::Null,
-        ValueKind::Bool => Value::Bool(value.is_true()),
-        ValueKind::Number => Value::Number(number(value)?),
-        ValueKind::String => Value::String(value.as_str().unwrap_or_default().into()),
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items = value
-                .try_iter()
-                .map_err(|error| Problem::failed(words(&error)))?;
-            let items = items.map(|item| from_jinja(&item, depth + 1, values));
-            Value::List(items.collect::<Result<_, _>>()?)
-        }
-        ValueKind::Map => {
-            let keys = value
-                .try_iter()
-                .map_err(|error| Problem::failed(words(&error)))?;
-            let entries = keys.map(|key| {
-                let Some(text) = key.as_str() else {
-                    return Err(Problem::failed("a key must be a string")
-                        .with_help("write the key in quotes"));
-                };
-                let member = value
-                    .get_item(&key)
-                    .map_err(|it| Problem::failed(words(&it)))?;
-                let key = Key {
-                    text: text.into(),
-                    span: Span::default(),
-                };
-                Ok((key, from_jinja(&member, depth + 1, values)?))
-            });
-            Value::Map(entries.collect::<Result<_, _>>()?)
-        }
-        kind => {
-            return Err(Problem::failed(format!(
-                "this expression comes to {kind}, which no argument can carry"
-            )));
-        }
-    }))
-}
-
-fn number(value: &Jinja) -> Result<Number, Problem> {
-    if value.is_integer() {
-        let signed = i64::try_from(value.clone()).map(Number::from);
-        let number = signed.or_else(|_| u64::try_from(value.clone()).map(Number::from));
-        return number.map_err(|_| {
-            Problem::failed(format!(
-                "the integer {} is outside of -2^63 to 2^64-1",
-                shorten(&value.to_string())
-            ))
-        });
-    }
-    let float = f64::try_from(value.clone()).ok().and_then(Number::from_f64);
-    float.ok_or_else(|| {
-        Problem::failed(format!(
-            "{value} has no JSON form, so no argument can carry it"
-        ))
     })
 }
 

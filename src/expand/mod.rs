@@ -11,6 +11,7 @@ mod folder;
 mod for_each;
 pub mod identity;
 mod items;
+mod jinja;
 mod node_template;
 pub mod payload;
 mod payload_template;

@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use minijinja::value::{Enumerator, Object, Serde, Value as Jinja};
+use minijinja::value::{Enumerator, Object, Value as Jinja};
 use minijinja::{Error, ErrorKind};
 
+use super::jinja::to_jinja;
 use super::rows::{Cell, Row};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;
@@ -113,9 +114,9 @@ impl Constants {
     pub(super) fn new(vars: Node, env: &AllowedEnv, invocation: &Invocation) -> Self {
         let invocation = invocation.node();
         let jinja = Lookups {
-            vars: jinja(&vars),
+            vars: to_jinja(&vars),
             env: Jinja::from_object(Env(env.clone())),
-            invocation: jinja(&invocation),
+            invocation: to_jinja(&invocation),
         };
         Constants {
             vars,
@@ -216,14 +217,6 @@ impl<'r> Scope<'r> {
     }
 }
 
-/// A node as minijinja's value.
-pub(super) fn jinja(node: &Node) -> Jinja {
-    match &node.value {
-        Value::String(text) => Jinja::from(&**text),
-        _ => Jinja::from(Serde(node)),
-    }
-}
-
 /// The root of what an expression sees.
 #[derive(Debug)]
 struct Names {
@@ -257,7 +250,7 @@ impl Object for Row {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
         Some(match self.get(key)? {
             Cell::Text(text) => Jinja::from(text),
-            Cell::Node(node) => jinja(node),
+            Cell::Node(node) => to_jinja(node),
         })
     }
 
