@@ -1,6 +1,7 @@
 """The programs that are measured: what they are given, and how they are called."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,63 +25,65 @@ class Programs:
     node: str
     work: Path
 
-    def entries(self, starts: int) -> Path:
-        """A manifest of this many entries, each spelled out."""
-        path = self.work / f"{starts}.yaml"
+    def written(self, name: str, head: str, piece: Callable[[int], str], count: int) -> Path:
+        """A file of a head and so many pieces, made when it is first asked for."""
+        path = self.work / name
         if not path.exists():
             with path.open("w") as file:
-                file.write(HEAD)
-                for number in range(starts):
-                    file.write(
-                        "  - type: Bench\n"
-                        f"    workflowId: bench-{number}\n"
-                        "    taskQueue: bench\n"
-                        f"    args: [{{customer: customer-{number}, cents: {number}}}]\n"
-                    )
+                file.write(head)
+                file.writelines(map(piece, range(count)))
         return path
+
+    def entries(self, starts: int) -> Path:
+        """A manifest of this many entries, each spelled out."""
+
+        def entry(number: int) -> str:
+            return (
+                "  - type: Bench\n"
+                f"    workflowId: bench-{number}\n"
+                "    taskQueue: bench\n"
+                f"    args: [{{customer: customer-{number}, cents: {number}}}]\n"
+            )
+
+        return self.written(f"{starts}.yaml", HEAD, entry, starts)
 
     def large_entries(self, starts: int) -> Path:
         """The same with more in each entry: 300 bytes."""
-        path = self.work / f"{starts}-large.yaml"
-        if not path.exists():
-            with path.open("w") as file:
-                file.write(HEAD)
-                for number in range(starts):
-                    file.write(
-                        "  - type: Bench\n"
-                        f"    workflowId: bench-{number:06}\n"
-                        "    taskQueue: bench\n"
-                        "    idReusePolicy: RejectDuplicate\n"
-                        "    executionTimeout: 1h30m\n"
-                        "    memo:\n"
-                        "      origin: nightly\n"
-                        "    args:\n"
-                        f"      - customer: customer-{number:06}\n"
-                        f"        cents: {number}\n"
-                        "        currency: EUR\n"
-                        f'        note: "invoice {number:06} of this month"\n'
-                    )
-        return path
+
+        def entry(number: int) -> str:
+            return (
+                "  - type: Bench\n"
+                f"    workflowId: bench-{number:06}\n"
+                "    taskQueue: bench\n"
+                "    idReusePolicy: RejectDuplicate\n"
+                "    executionTimeout: 1h30m\n"
+                "    memo:\n"
+                "      origin: nightly\n"
+                "    args:\n"
+                f"      - customer: customer-{number:06}\n"
+                f"        cents: {number}\n"
+                "        currency: EUR\n"
+                f'        note: "invoice {number:06} of this month"\n'
+            )
+
+        return self.written(f"{starts}-large.yaml", HEAD, entry, starts)
 
     def jsonl(self, starts: int) -> Path:
         """A manifest of one entry that stands for this many rows of JSONL."""
-        rows = self.work / f"{starts}.jsonl"
-        if not rows.exists():
-            with rows.open("w") as file:
-                for number in range(starts):
-                    file.write(
-                        f'{{"id":{number},"customer":"customer-{number}","cents":{number}}}\n'
-                    )
+
+        def row(number: int) -> str:
+            return f'{{"id":{number},"customer":"customer-{number}","cents":{number}}}\n'
+
+        rows = self.written(f"{starts}.jsonl", "", row, starts)
         return self.for_each(f"jsonl: {rows.name}", "${{ row.cents }}", f"{starts}-jsonl.yaml")
 
     def csv(self, starts: int) -> Path:
         """A manifest of one entry that stands for this many rows of CSV."""
-        rows = self.work / f"{starts}.csv"
-        if not rows.exists():
-            with rows.open("w") as file:
-                file.write("id,customer,cents\n")
-                for number in range(starts):
-                    file.write(f"{number},customer-{number},{number}\n")
+
+        def row(number: int) -> str:
+            return f"{number},customer-{number},{number}\n"
+
+        rows = self.written(f"{starts}.csv", "id,customer,cents\n", row, starts)
         return self.for_each(f"csv: {rows.name}", "${{ row.cents | int }}", f"{starts}-csv.yaml")
 
     def for_each(self, rows: str, cents: str, name: str) -> Path:
