@@ -349,6 +349,14 @@ fn rows_come_through_standard_input_and_are_all_checked_first() {
     let report = Report::of(&apply("id,cents\na,1\nb,2\n").expect_code(0));
     assert_eq!(report.count("started"), 2);
     assert_eq!(report.document()["inputs"][1]["path"], "<stdin>");
+    let nowhere = Binary::new(["validate", "batch.yaml"])
+        .env("TMPDIR", "/nonexistent")
+        .current_dir(folder.path())
+        .stdin("id,cents\na,1\n")
+        .run()
+        .expect_code(3);
+    let words = "cannot keep standard input in a temporary file";
+    assert!(nowhere.stderr.contains(words), "{}", nowhere.stderr);
     let manifest = std::fs::read_to_string(folder.path().join("batch.yaml"));
     let both = Binary::new(["validate", "-"])
         .stdin(manifest.expect("it was written"))

@@ -72,7 +72,11 @@ impl RowFiles {
             let shown = folder.join(file).display().to_string();
             (shown, File::open(&path))
         };
-        let opened = opened.map_err(|error| format!("cannot read `{name}`: {error}"))?;
+        let opened = opened.map_err(|error| match is_standard_input {
+            // The file may be what fails, and its name would tell nobody anything.
+            true => format!("cannot keep standard input in a temporary file: {error}"),
+            false => format!("cannot read `{name}`: {error}"),
+        })?;
         let opened = Arc::new(RowsFile {
             name,
             file: Arc::new(opened),
