@@ -183,7 +183,7 @@ pub(crate) struct ApplyArgs {
     /// Most starts in flight [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) parallelism: Option<u16>,
-    /// Most calls per second [default: as many as the service takes]
+    /// Most starts per second [default: as many as the service takes]
     #[arg(long, value_name = "R", value_parser = parse_rate)]
     pub(crate) rate: Option<f64>,
     /// How long one start is tried [default: 5m]

@@ -23,7 +23,7 @@ use wait::WaitLimits;
 pub struct Limits {
     /// Most starts in flight. At least 1, default 32.
     pub parallelism: usize,
-    /// Most calls per second. Default: as many as the service takes.
+    /// Most starts per second, each attempt counted. Default: as many as the service takes.
     pub starts_per_second: Option<f64>,
     /// Most starts that may fail before no further one is made. Default: all.
     pub max_failures: Option<u64>,

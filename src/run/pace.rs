@@ -1,5 +1,8 @@
 //! Starts per second: the user's bound, and one shared slow-down when the service throttles.
 //!
+//! They are two schedules, because they count different things. The user's bound counts starts,
+//! whatever calls a start takes; the service counts calls.
+//!
 //! The service refuses by token buckets. Between two refusals a bucket is empty at both ends, so
 //! what it let through in between, over the time in between, is its rate: the pace is set to that
 //! estimate. Without refusals it grows, slowly at first, so that a little under the limit it stays
@@ -39,7 +42,7 @@ const SLOWEST: f64 = 0.5;
 /// A change of pace that is worth telling: a factor.
 const WORTH_TELLING: f64 = 1.1;
 
-/// Lets calls pass, not faster than the user and the service allow.
+/// Lets attempts of starts pass, not faster than the user and the service allow.
 #[derive(Debug)]
 pub struct Pace {
     /// Only the first in the queue looks at the clock, so that it sees the newest pace.
@@ -52,7 +55,9 @@ pub struct Pace {
 #[derive(Debug)]
 struct State {
     law: Law,
-    next: f64,
+    /// When the user's bound lets the next start pass, and when the law the next call.
+    next_start: f64,
+    next_call: f64,
     told: Option<f64>,
 }
 
@@ -64,11 +69,12 @@ const CATCH_UP: f64 = 0.01;
 const SHORTEST_SLEEP: f64 = 0.001;
 
 impl Pace {
-    /// A pace of at most `most` calls per second, if that is given.
+    /// A pace of at most `most` starts per second, if that is given.
     pub fn new(most: Option<f64>) -> Self {
         let state = State {
             law: Law::default(),
-            next: 0.0,
+            next_start: 0.0,
+            next_call: 0.0,
             told: None,
         };
         Pace {
@@ -79,28 +85,38 @@ impl Pace {
         }
     }
 
-    /// Whether calls pass at once, so that nobody has to ask for a permit.
+    /// Whether everything passes at once, so that nobody has to ask for a permit.
     pub fn is_unbound(&self) -> bool {
         self.most.is_none() && self.lock().law.rate.is_none()
     }
 
-    /// Waits until a call may be made. Dropping the future gives the place in the queue up.
+    /// Waits until an attempt of a start may be made: a start to the user, and one call to the
+    /// service. What the attempt calls beyond that goes out at once and is charged with
+    /// [`Pace::charge`]. Dropping the future gives the place in the queue up.
     pub async fn permit(&self) {
         let _first = self.queue.lock().await;
         let now = self.now();
         let due = {
             let mut state = self.lock();
-            let rate = state.law.rate(now).unwrap_or(f64::INFINITY);
-            let rate = rate.min(self.most.unwrap_or(f64::INFINITY));
-            if rate.is_infinite() {
-                return;
-            }
-            let due = state.next.max(now - CATCH_UP);
-            state.next = due + 1.0 / rate;
-            due
+            let start = self
+                .most
+                .map(|most| take(&mut state.next_start, now, 1.0 / most));
+            let rate = state.law.rate(now);
+            let call = rate.map(|rate| take(&mut state.next_call, now, 1.0 / rate));
+            start.unwrap_or(now).max(call.unwrap_or(now))
         };
         if due > now + SHORTEST_SLEEP {
             tokio::time::sleep_until(self.began + Duration::from_secs_f64(due)).await;
+        }
+    }
+
+    /// Counts calls that were made without a permit. They are a debt: later permits wait for as
+    /// long as these calls would have waited. The user's bound does not count them.
+    pub fn charge(&self, calls: u32) {
+        let now = self.now();
+        let mut state = self.lock();
+        if let Some(rate) = state.law.rate(now) {
+            take(&mut state.next_call, now, f64::from(calls) / rate);
         }
     }
 
@@ -133,6 +149,13 @@ impl Pace {
             .lock()
             .expect("nothing panics while it holds this lock")
     }
+}
+
+/// Takes the next place in a schedule, which is `length` seconds long. Returns when it begins.
+fn take(next: &mut f64, now: f64, length: f64) -> f64 {
+    let due = next.max(now - CATCH_UP);
+    *next = due + length;
+    due
 }
 
 /// The control law. Times are seconds from any fixed moment.
@@ -369,5 +392,43 @@ mod tests {
         }
         let took = pace.began.elapsed().as_secs_f64();
         assert!((1.98..2.02).contains(&took), "{took}");
+    }
+    /// A pace of so many calls per second that the service has brought about just now.
+    fn throttled_to(rate: f64, most: Option<f64>) -> Pace {
+        let pace = Pace::new(most);
+        pace.lock().law.rate = Some(rate);
+        pace
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_users_bound_counts_starts_whatever_calls_they_take() {
+        let pace = throttled_to(1_000_000.0, Some(1_000.0));
+        for _ in 0..400 {
+            pace.permit().await;
+            pace.charge(2);
+        }
+        let took = pace.began.elapsed().as_secs_f64();
+        assert!((0.38..0.42).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_services_bound_counts_calls() {
+        let pace = throttled_to(1_000.0, Some(1_000.0));
+        for _ in 0..130 {
+            pace.permit().await;
+            pace.charge(2);
+        }
+        let took = pace.began.elapsed().as_secs_f64();
+        assert!((0.37..0.41).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_nobody_throttles_are_no_debt() {
+        let pace = Pace::new(None);
+        pace.charge(1_000);
+        pace.permit().await;
+        pace.throttled();
+        pace.permit().await;
+        assert_eq!(pace.began.elapsed().as_secs_f64(), 0.0);
     }
 }
