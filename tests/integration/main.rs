@@ -11,6 +11,7 @@ mod examples;
 mod extension;
 mod faults;
 mod hostile;
+mod identity;
 mod journal;
 mod network;
 mod policies;
