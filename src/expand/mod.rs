@@ -6,6 +6,7 @@
 mod arg_schemas;
 mod build;
 mod casts;
+mod content;
 mod expression;
 mod folder;
 mod for_each;
