@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod engine;
 pub mod event;
 pub mod pace;
+pub mod protocol;
 pub mod starter;
 pub mod wait;
 
