@@ -147,7 +147,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
             attempts += 1;
             if error.class == Class::Throttled {
                 throttled += 1;
-                Box::pin(self.slow_down(&error, &mut report)).await;
+                Box::pin(self.tell_pace(&error, &mut report)).await;
             }
             let pause = backoff(attempts, &error);
             if !self.tries_again(&error, attempts, self.tried_for() + pause) {
@@ -186,12 +186,12 @@ impl<'a, S: Starter> Attempt<'a, S> {
         error.is_retryable() && in_time && !gives_up && !self.stop.is_cancelled()
     }
 
-    /// All starts slow down together, unless only this Workflow ID is busy.
-    async fn slow_down(&self, error: &StartError, report: &mut impl AsyncFnMut(Event)) {
+    /// Tells that all starts slow down together, unless only this Workflow ID is busy.
+    async fn tell_pace(&self, error: &StartError, report: &mut impl AsyncFnMut(Event)) {
         if error.is_only_this_workflow() {
             return;
         }
-        if let Some(starts_per_second) = self.pace.throttled() {
+        if let Some(starts_per_second) = self.pace.news() {
             report(Event::PaceChanged(PaceChanged {
                 at: Timestamp::now(),
                 starts_per_second,
@@ -298,15 +298,19 @@ impl<'a, S: Starter> Attempt<'a, S> {
         if self.stop.is_cancelled() && self.called.get().is_none() {
             return Err(Trouble::Withheld);
         }
-        self.called.get_or_init(Instant::now);
+        let sent = Instant::now();
+        self.called.get_or_init(|| sent);
         let left = self.context.retry_for.saturating_sub(self.tried_for());
         let result = tokio::time::timeout(left.max(SHORTEST_CALL), call)
             .await
             .unwrap_or_else(|_| Err(out_of_time()));
         match &result {
-            Ok(_) => self.pace.accepted(),
-            Err(error) if !error.is_retryable() => self.pace.accepted(),
-            Err(_) => {}
+            // One Workflow that is busy is nothing that others have to slow down for.
+            Err(error) if error.class == Class::Throttled && !error.is_only_this_workflow() => {
+                self.pace.throttled(sent);
+            }
+            Err(error) if matches!(error.class, Class::Transient | Class::Unanswered) => {}
+            Ok(_) | Err(_) => self.pace.accepted(sent),
         }
         result.map_err(Trouble::Failed)
     }
