@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod crash;
+mod csv_quotes;
 mod diagnostics;
 mod disk;
 mod docs;

@@ -26,19 +26,19 @@ defaults: {type: T, taskQueue: q}
 ";
 
 /// A folder with `batch.yaml`: the head, and what is given.
-fn folder(rest: &str) -> Folder {
+pub(crate) fn folder(rest: &str) -> Folder {
     let folder = Folder::new();
     folder.write("batch.yaml", format!("{HEAD}{rest}"));
     folder
 }
 
-fn run(folder: &Folder, words: &[&str]) -> Finished {
+pub(crate) fn run(folder: &Folder, words: &[&str]) -> Finished {
     Binary::new(words).current_dir(folder.path()).run()
 }
 
 /// The starts that a manifest comes to, as `render` shows them.
 #[track_caller]
-fn rendered(folder: &Folder, more: &[&str]) -> Vec<Value> {
+pub(crate) fn rendered(folder: &Folder, more: &[&str]) -> Vec<Value> {
     let words = [&["render", "batch.yaml", "-o", "jsonl"], more].concat();
     let finished = run(folder, &words).expect_code(0);
     let starts = finished.stdout.lines().map(|line| {
@@ -50,7 +50,7 @@ fn rendered(folder: &Folder, more: &[&str]) -> Vec<Value> {
 
 /// What `validate` says about a folder's manifest, as data.
 #[track_caller]
-fn problems(folder: &Folder) -> Vec<Value> {
+pub(crate) fn problems(folder: &Folder) -> Vec<Value> {
     let finished = run(folder, &["validate", "batch.yaml", "-o", "json"]).expect_code(3);
     let document: Value = serde_json::from_str(&finished.stdout).expect("it is one document");
     document["diagnostics"]
@@ -60,7 +60,7 @@ fn problems(folder: &Folder) -> Vec<Value> {
 }
 
 /// `code file:line:column message`, and where each related place is.
-fn in_a_line(problem: &Value) -> String {
+pub(crate) fn in_a_line(problem: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let place = |value: &Value| {
         format!(
