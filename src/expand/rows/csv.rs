@@ -9,6 +9,7 @@ use std::sync::Arc;
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::file::{FileReader, RowsFile};
+use super::quotes::{Fault, Quotes, Wrong};
 use super::{Cells, MAX_ROW_BYTES, Origin, Row, RowProblem, not_utf8, too_long};
 use crate::manifest::diagnostic::{Code, Place};
 use crate::manifest::source::Span;
@@ -21,6 +22,9 @@ pub(super) struct Header {
     index: Option<HashMap<Box<str>, usize>>,
     pub(super) delimiter: u8,
 }
+
+const CLOSE_IT: &str = "close the cell with a quote right before the delimiter or the end of the line; inside of it a quote is written twice: `\"5\"\" pipe\"`";
+const QUOTE_ALL: &str = "quote the whole cell and write the quote inside of it twice: `\"5\"\" pipe\"`; a blank before the first quote makes it a part of the text";
 
 /// Number of columns from which names are looked up by hash.
 const INDEXED_FROM: usize = 16;
@@ -65,6 +69,7 @@ impl Records {
         let reader = Limited {
             inner: file.read()?,
             limit: Rc::clone(&limit),
+            quotes: Quotes::new(delimiter),
         };
         let reader = ReaderBuilder::new()
             .has_headers(false)
@@ -101,7 +106,8 @@ impl Records {
         Ok(records)
     }
 
-    /// Reads the next record. `None` at the end.
+    /// Reads the next record. `None` at the end. After a problem that leaves no way on, it has
+    /// ended.
     fn read(&mut self) -> Result<Option<(StringRecord, Bounds)>, RowProblem> {
         self.limit.left.set(MAX_ROW_BYTES + 64 * 1024);
         let before = self.reader.position().clone();
@@ -112,28 +118,82 @@ impl Records {
             offset: before.byte(),
             length: self.reader.position().byte() - before.byte(),
         };
+        let quotes = &mut self.reader.get_mut().quotes;
         match more {
-            Err(_) if self.limit.passed.get() => Err(too_long(bounds.of(&self.file))),
-            Err(error) => Err(self.file.unreadable(&io::Error::other(error.to_string()))),
+            Err(_) if self.limit.passed.get() => {
+                self.ended = true;
+                let from = quotes.open().unwrap_or(bounds.offset);
+                Err(too_long(bounds.within(&self.file, from).0))
+            }
+            Err(error) => {
+                self.ended = true;
+                Err(self.file.unreadable(&io::Error::other(error.to_string())))
+            }
             Ok(false) => {
+                self.ended = true;
                 self.file.finish(&mut self.reader.get_mut().inner)?;
                 Ok(None)
             }
-            Ok(true) => match StringRecord::from_byte_record(record) {
-                Ok(record) => Ok(Some((record, bounds))),
-                Err(error) => {
-                    let field = error.utf8_error().field();
-                    let at = error.utf8_error().valid_up_to();
-                    let record = error.into_byte_record();
-                    let byte = record.get(field).and_then(|cell| cell.get(at)).copied();
-                    Err(not_utf8(
-                        &self.file,
-                        byte.unwrap_or_default(),
-                        bounds.of(&self.file),
-                    ))
-                }
+            Ok(true) => match quotes.take_fault_before(bounds.end()) {
+                Some(fault) => Err(self.unsound(fault, bounds)),
+                None => self.utf8(record, bounds).map(Some),
             },
         }
+    }
+
+    fn utf8(
+        &self,
+        record: ByteRecord,
+        bounds: Bounds,
+    ) -> Result<(StringRecord, Bounds), RowProblem> {
+        StringRecord::from_byte_record(record)
+            .map(|record| (record, bounds))
+            .map_err(|error| {
+                let field = error.utf8_error().field();
+                let at = error.utf8_error().valid_up_to();
+                let record = error.into_byte_record();
+                let byte = record.get(field).and_then(|cell| cell.get(at)).copied();
+                let place = bounds.of(&self.file);
+                not_utf8(&self.file, byte.unwrap_or_default(), place)
+            })
+    }
+
+    /// The problem that a quote is not meant as one.
+    fn unsound(&mut self, fault: Fault, bounds: Bounds) -> RowProblem {
+        let (mut place, line) = bounds.within(&self.file, fault.offset);
+        let shown = |length: u64| {
+            let end = u64::from(place.span.start) + length;
+            end.min(u64::from(place.span.end)) as u32
+        };
+        let (message, help) = match fault.wrong {
+            Wrong::NeverClosed => (
+                "the quote that opens this cell is never closed".to_owned(),
+                CLOSE_IT,
+            ),
+            Wrong::Followed { close } => {
+                let (_, closed_on) = bounds.within(&self.file, close);
+                place.span.end = shown(close + 1 - fault.offset);
+                if closed_on == line {
+                    let message = "text follows the quote that closes this cell";
+                    (message.to_owned(), CLOSE_IT)
+                } else {
+                    // Which rows were taken into the cell is anybody's guess, and so is what follows.
+                    self.ended = true;
+                    let message = format!(
+                        "this quoted cell goes on to line {closed_on}, where text follows the quote that closes it"
+                    );
+                    (message, CLOSE_IT)
+                }
+            }
+            Wrong::Inside => {
+                place.span.end = shown(1);
+                let message = "a quote stands inside of a cell that does not begin with one";
+                (message.to_owned(), QUOTE_ALL)
+            }
+        };
+        RowProblem::new(Code::InvalidRow, message)
+            .with_help(help)
+            .at(place)
     }
 
     fn row(&self, record: StringRecord, bounds: Bounds) -> Result<Row, RowProblem> {
@@ -172,15 +232,8 @@ impl Iterator for Records {
                 self.number += 1;
                 Some(self.row(record, bounds))
             }
-            Ok(None) => {
-                self.ended = true;
-                None
-            }
-            // A cell that is not UTF-8 leaves the next record where it is.
-            Err(problem) => {
-                self.ended = problem.code != Code::NotUtf8;
-                Some(Err(problem))
-            }
+            Ok(None) => None,
+            Err(problem) => Some(Err(problem)),
         }
     }
 }
@@ -197,6 +250,15 @@ impl Bounds {
     fn of(self, file: &RowsFile) -> Place {
         file.place(self.line, self.offset, self.length)
     }
+
+    fn end(self) -> u64 {
+        self.offset + self.length
+    }
+
+    /// From a byte of the record to the end of its line, and the number of the line.
+    fn within(self, file: &RowsFile, from: u64) -> (Place, u64) {
+        file.place_within(self.line, self.offset, self.end(), from)
+    }
 }
 
 /// How many bytes one record may still take.
@@ -206,10 +268,12 @@ struct Limit {
     passed: Cell<bool>,
 }
 
-/// Fails where a record takes too many bytes, because the parser keeps all of it.
+/// Fails where a record takes too many bytes, because the parser keeps all of it, and follows the
+/// quotes, which the parser takes as they come.
 struct Limited {
     inner: FileReader,
     limit: Rc<Limit>,
+    quotes: Quotes,
 }
 
 impl Read for Limited {
@@ -221,6 +285,10 @@ impl Read for Limited {
                 self.limit.passed.set(true);
                 return Err(io::Error::other("the record is too long"));
             }
+        }
+        match read {
+            0 => self.quotes.end(),
+            _ => self.quotes.see(&buffer[..read]),
         }
         Ok(read)
     }

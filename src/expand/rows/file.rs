@@ -186,8 +186,52 @@ impl RowsFile {
         )
     }
 
+    /// From a byte of a row to the end of its line, and the number of the line. The row begins at
+    /// `offset` on `line`.
+    pub(super) fn place_within(&self, line: u64, offset: u64, end: u64, from: u64) -> (Place, u64) {
+        let offset = self.behind_mark(offset);
+        let mut before = vec![0; from.saturating_sub(offset) as usize];
+        let read = self.file.read_at(&mut before, offset).unwrap_or(0);
+        before.truncate(read);
+        let breaks = before.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let begin = before
+            .iter()
+            .rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        let begin = begin.map_or(0, |at| at as u64 + 1);
+        let line = line + breaks;
+        let mut place = self.place(line, offset + begin, end.saturating_sub(offset + begin));
+        let text = place.source.text();
+        // The window that is shown may be shorter than the line, and has other characters where
+        // the file is not UTF-8.
+        let mut start = (read as u64 - begin).min(text.len().saturating_sub(1) as u64) as usize;
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let end = text[start..].find(['\n', '\r']);
+        let end = end.map_or(text.len(), |at| start + at);
+        place.span = Span {
+            start: start as u32,
+            end: end as u32,
+        };
+        (place, line)
+    }
+
+    /// Moves the beginning of the file behind a byte order mark, which is no part of its text.
+    fn behind_mark(&self, offset: u64) -> u64 {
+        const MARK: &[u8; 3] = b"\xEF\xBB\xBF";
+        let mut begin = [0; MARK.len()];
+        let is_marked = offset == 0 && self.file.read_exact_at(&mut begin, 0).is_ok();
+        if is_marked && begin == *MARK {
+            MARK.len() as u64
+        } else {
+            offset
+        }
+    }
+
     /// A place to show: the first bytes of a row, from the line that they are on.
     pub(super) fn place(&self, line: u64, offset: u64, length: u64) -> Place {
+        let (offset, end) = (self.behind_mark(offset), offset + length);
+        let length = end.saturating_sub(offset);
         let mut bytes = vec![0; length.min(SHOWN_BYTES) as usize];
         let read = self.file.read_at(&mut bytes, offset).unwrap_or(0);
         bytes.truncate(read);

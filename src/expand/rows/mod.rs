@@ -7,6 +7,7 @@ mod csv;
 mod file;
 mod jsonl;
 mod matrix;
+mod quotes;
 
 use std::fmt;
 use std::sync::Arc;
