@@ -25,5 +25,6 @@ mod shards;
 mod starts;
 mod support;
 mod tls;
+mod transport;
 mod waiting;
 mod wire;

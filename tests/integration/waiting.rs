@@ -304,7 +304,7 @@ fn more_workflows_than_long_polls_are_waited_for() {
 }
 
 /// A result, as the last event of a run.
-fn completed(result: &str) -> HistoryEvent {
+pub(crate) fn completed(result: &str) -> HistoryEvent {
     let payload = Payload {
         metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
         data: result.to_owned().into(),
@@ -324,7 +324,7 @@ fn completed(result: &str) -> HistoryEvent {
     }
 }
 
-fn history(events: Vec<HistoryEvent>) -> GetWorkflowExecutionHistoryResponse {
+pub(crate) fn history(events: Vec<HistoryEvent>) -> GetWorkflowExecutionHistoryResponse {
     GetWorkflowExecutionHistoryResponse {
         history: Some(History { events }),
         next_page_token: b"more".to_vec(),

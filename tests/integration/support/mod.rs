@@ -16,6 +16,7 @@
 pub mod binary;
 pub mod dev_server;
 pub mod fake_frontend;
+pub mod raw_server;
 pub mod report;
 pub mod workflows;
 
