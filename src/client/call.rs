@@ -15,6 +15,7 @@ use tonic::{Extensions, Request, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 use super::RPC_TIMEOUT;
+use super::grpc_only::GrpcOnly;
 
 /// Largest answer that is read. Workflows return what they like; the service's own limit is lower.
 const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
@@ -25,6 +26,9 @@ const BUFFER: usize = 512;
 
 /// Unit in which HTTP/2 takes a request that is larger.
 const YIELD_AT: usize = 32 * 1024;
+
+/// What is said when a deadline of ours has passed.
+pub(super) const NOT_IN_TIME: &str = "the service did not answer in time";
 
 /// The full name of one of the service's methods.
 macro_rules! method {
@@ -38,7 +42,7 @@ pub(super) use method;
 /// value through five futures: a start's was 14 KiB, copied three times before the first poll.
 #[derive(Clone)]
 pub(super) struct Caller {
-    grpc: Grpc<Channel>,
+    grpc: Grpc<GrpcOnly>,
     metadata: MetadataMap,
 }
 
@@ -56,12 +60,13 @@ impl Caller {
         let mut request = Request::from_parts(metadata, Extensions::default(), ());
         request.set_timeout(RPC_TIMEOUT);
         Caller {
-            grpc: Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
+            grpc: Grpc::new(GrpcOnly::new(channel)).max_decoding_message_size(MAX_ANSWER_BYTES),
             metadata: request.into_parts().0,
         }
     }
 
-    /// Calls a method, by its full name.
+    /// Calls a method, by its full name. The answer must be there, whole, within `timeout`: tonic's
+    /// own deadline is over when an answer begins.
     pub(super) fn call<M, A>(
         &self,
         method: &'static str,
@@ -79,11 +84,17 @@ impl Caller {
             request.set_timeout(timeout);
         }
         Box::pin(async move {
-            let ready = grpc.ready().await;
-            ready.map_err(|error| Status::unknown(format!("the call cannot be sent: {error}")))?;
-            let path = PathAndQuery::from_static(method);
-            let answer = grpc.unary(request, path, Small::new()).await;
-            answer.map(tonic::Response::into_inner)
+            let call = async {
+                let ready = grpc.ready().await;
+                ready.map_err(|error| {
+                    Status::unknown(format!("the call cannot be sent: {error}"))
+                })?;
+                let path = PathAndQuery::from_static(method);
+                let answer = grpc.unary(request, path, Small::new()).await;
+                answer.map(tonic::Response::into_inner)
+            };
+            let in_time = tokio::time::timeout(timeout, call).await;
+            in_time.unwrap_or_else(|_| Err(Status::deadline_exceeded(NOT_IN_TIME)))
         })
     }
 }

@@ -296,10 +296,11 @@ async fn failed(connection: &Connection, error: StartError) -> ConnectError {
     let error = Box::new(error);
     match error.class {
         Class::Refused if error.reason == "unimplemented" => ConnectError::NotTemporal { address },
-        Class::Refused | Class::Fatal | Class::Throttled | Class::Existing(_) => {
+        Class::Fatal if error.reason != "notGrpc" => ConnectError::Refused { address, error },
+        Class::Refused | Class::Throttled | Class::Existing(_) => {
             ConnectError::Refused { address, error }
         }
-        Class::Transient | Class::Unanswered => {
+        Class::Fatal | Class::Transient | Class::Unanswered => {
             let peer = diagnose::look(&address).await;
             ConnectError::NotReached {
                 address,

@@ -6,6 +6,7 @@ mod call;
 pub mod config;
 pub mod connect;
 pub mod diagnose;
+mod grpc_only;
 mod history;
 mod metadata;
 mod payload;
@@ -65,7 +66,7 @@ impl Client {
     /// What a failed call means. A lost connection says where to.
     fn error(&self, status: &Status) -> StartError {
         let mut error = start_error(status);
-        if error.reason == "connectionLost" {
+        if matches!(error.reason, "connectionLost" | "notGrpc") {
             error.message = format!("{}: {}", self.connection.address, error.message);
         }
         error

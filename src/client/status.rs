@@ -6,6 +6,7 @@
 use std::error::Error;
 
 use prost::{Message, Name};
+use tonic::codegen::http::StatusCode;
 use tonic::{Code, Status};
 
 use super::api::google::rpc;
@@ -15,6 +16,8 @@ use super::api::temporal::api::errordetails::v1::{
     NamespaceNotFoundFailure, ResourceExhaustedFailure, ServerVersionNotSupportedFailure,
     WorkflowExecutionAlreadyStartedFailure,
 };
+use super::call::NOT_IN_TIME;
+use super::grpc_only::NotGrpc;
 use crate::run::starter::{Class, Existing, StartError};
 
 /// What gRPC servers say, without any details, about a message over their size limit.
@@ -26,9 +29,8 @@ const TOO_LARGE_PREFIXES: [&str; 2] = [
 /// What tonic says when the deadline of a call passes on our side.
 const OWN_DEADLINE: &str = "Timeout expired";
 
-/// Reads a status.
+/// Reads a status. One with a cause was made on the way, and the service has not said it.
 pub(super) fn start_error(status: &Status) -> StartError {
-    let details = Details::of(status);
     let error = |class, reason| StartError {
         class,
         code: code_name(status.code()),
@@ -37,6 +39,41 @@ pub(super) fn start_error(status: &Status) -> StartError {
         cause: None,
         scope: None,
     };
+    match status.source() {
+        Some(_) if status.message() == OWN_DEADLINE => StartError {
+            code: code_name(Code::DeadlineExceeded),
+            message: NOT_IN_TIME.to_owned(),
+            ..error(Class::Unanswered, "deadlineExceeded")
+        },
+        Some(source) => match source.downcast_ref::<NotGrpc>() {
+            Some(NotGrpc::Http(http)) => {
+                let (class, reason) = http_error(*http);
+                error(class, reason)
+            }
+            Some(NotGrpc::CutOff) | None => StartError {
+                code: code_name(Code::Unavailable),
+                ..error(Class::Unanswered, "connectionLost")
+            },
+        },
+        None => answered(status, error),
+    }
+}
+
+/// What an answer means that is HTTP and no gRPC: a proxy or a load balancer spoke for the service.
+fn http_error(status: StatusCode) -> (Class, &'static str) {
+    match status.as_u16() {
+        401 => (Class::Fatal, "unauthenticated"),
+        403 => (Class::Fatal, "permissionDenied"),
+        // Nobody there knows the service.
+        404 => (Class::Fatal, "notGrpc"),
+        429 | 502 | 503 | 504 => (Class::Transient, "unavailable"),
+        _ => (Class::Transient, "notGrpc"),
+    }
+}
+
+/// Reads a status that the service has answered with.
+fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) -> StartError {
+    let details = Details::of(status);
     match status.code() {
         Code::AlreadyExists => match details.get::<WorkflowExecutionAlreadyStartedFailure>() {
             Some(failure) => {
@@ -85,19 +122,7 @@ pub(super) fn start_error(status: &Status) -> StartError {
         Code::Unauthenticated => error(Class::Fatal, "unauthenticated"),
         Code::Unimplemented => error(Class::Refused, "unimplemented"),
         Code::DeadlineExceeded => error(Class::Unanswered, "deadlineExceeded"),
-        Code::Cancelled if status.message() == OWN_DEADLINE => StartError {
-            code: code_name(Code::DeadlineExceeded),
-            message: "the service did not answer in time".to_owned(),
-            ..error(Class::Unanswered, "deadlineExceeded")
-        },
         Code::Cancelled => error(Class::Unanswered, "cancelled"),
-        Code::Unavailable if status.source().is_some() => {
-            error(Class::Unanswered, "connectionLost")
-        }
-        Code::Unknown if status.source().is_some() => StartError {
-            code: code_name(Code::Unavailable),
-            ..error(Class::Unanswered, "connectionLost")
-        },
         Code::Unavailable => error(Class::Transient, "unavailable"),
         Code::Internal => error(Class::Transient, "internal"),
         Code::Aborted => error(Class::Transient, "aborted"),
@@ -195,5 +220,71 @@ fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(status: u16) -> Status {
+        NotGrpc::Http(StatusCode::from_u16(status).expect("a status")).into()
+    }
+
+    fn with_cause(code: Code) -> Status {
+        let mut status = Status::new(code, "h2 protocol error");
+        status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
+        status
+    }
+
+    #[test]
+    fn what_the_service_has_not_said_is_told_apart() {
+        let unanswered = |code| (with_cause(code), "UNAVAILABLE", "connectionLost");
+        let table = [
+            (http(200), "UNKNOWN", "notGrpc", Class::Transient),
+            (http(301), "UNKNOWN", "notGrpc", Class::Transient),
+            (http(400), "INTERNAL", "notGrpc", Class::Transient),
+            (
+                http(401),
+                "UNAUTHENTICATED",
+                "unauthenticated",
+                Class::Fatal,
+            ),
+            (
+                http(403),
+                "PERMISSION_DENIED",
+                "permissionDenied",
+                Class::Fatal,
+            ),
+            (http(404), "UNIMPLEMENTED", "notGrpc", Class::Fatal),
+            (http(429), "UNAVAILABLE", "unavailable", Class::Transient),
+            (http(500), "UNKNOWN", "notGrpc", Class::Transient),
+            (http(502), "UNAVAILABLE", "unavailable", Class::Transient),
+            (http(503), "UNAVAILABLE", "unavailable", Class::Transient),
+            (http(504), "UNAVAILABLE", "unavailable", Class::Transient),
+        ];
+        let causes = [
+            Code::Internal,
+            Code::Unknown,
+            Code::Unavailable,
+            Code::Cancelled,
+            Code::ResourceExhausted,
+            Code::PermissionDenied,
+        ];
+        let lost = (causes.into_iter().map(unanswered))
+            .chain([(NotGrpc::CutOff.into(), "UNAVAILABLE", "connectionLost")])
+            .map(|(status, code, reason)| (status, code, reason, Class::Unanswered));
+        for (status, code, reason, class) in table.into_iter().chain(lost) {
+            let error = start_error(&status);
+            assert_eq!((error.code, error.reason), (code, reason), "{status}");
+            assert_eq!(error.class, class, "{status}");
+        }
+        let error = start_error(&Status::internal("a bug"));
+        assert_eq!((error.reason, error.class), ("internal", Class::Transient));
+        let words = start_error(&http(503)).message;
+        assert_eq!(
+            words,
+            "HTTP 503 Service Unavailable instead of a gRPC answer"
+        );
     }
 }

@@ -181,7 +181,7 @@ impl<'a, S: Starter> Attempt<'a, S> {
     }
 
     fn tries_again(&self, error: &StartError, attempts: u32, until: Duration) -> bool {
-        let gives_up = error.code == "INTERNAL" && attempts >= MAX_INTERNAL_ATTEMPTS;
+        let gives_up = error.reason == "internal" && attempts >= MAX_INTERNAL_ATTEMPTS;
         let in_time = until <= self.context.retry_for;
         error.is_retryable() && in_time && !gives_up && !self.stop.is_cancelled()
     }

@@ -31,6 +31,8 @@ pub enum Reply {
     NoStatus(Vec<u8>),
     /// The first bytes of a message, and the end.
     CutOff(Vec<u8>),
+    /// An error that may pass, with details that are no base64.
+    BadDetails,
     /// The stream is reset before any answer.
     Reset(Reason),
     /// The stream is reset after the headers of an answer.
@@ -220,6 +222,14 @@ async fn answer(mut respond: SendResponse<Bytes>, reply: Reply) -> Result<(), h2
             let mut stream = respond.send_response(grpc(), false)?;
             let mut message = framed(&message);
             stream.send_data(message.split_to(message.len() / 2), true)?;
+        }
+        Reply::BadDetails => {
+            let mut stream = respond.send_response(grpc(), false)?;
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", "14".parse().expect("it is ASCII"));
+            let details = "no base64!".parse().expect("it is ASCII");
+            trailers.insert("grpc-status-details-bin", details);
+            stream.send_trailers(trailers)?;
         }
         Reply::Reset(reason) => respond.send_reset(reason),
         Reply::ResetLate(reason) => {
