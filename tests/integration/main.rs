@@ -14,6 +14,7 @@ mod faults;
 mod hostile;
 mod identity;
 mod journal;
+mod json_lines;
 mod network;
 mod policies;
 mod repeats;
