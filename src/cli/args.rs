@@ -346,6 +346,12 @@ pub(crate) enum SchemaName {
     Event,
     /// Of each line of a journal
     Journal,
+    /// Of `validate -o json`, and of what other commands print of an invalid manifest
+    Validation,
+    /// Of errors that end a command under `-o json` and `-o jsonl`
+    Error,
+    /// Of each line of `render -o jsonl`
+    Render,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

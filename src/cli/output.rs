@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde::Serialize;
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity};
 use temporal_manifest::manifest::drawing::{self, Style};
+use temporal_manifest::report::problem::{ErrorFacts, Problem};
 
 use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
 use super::environment::Environment;
@@ -53,12 +54,34 @@ pub(crate) fn fail(
     if let Some(help) = help {
         say(&format!("  help: {help}"));
     }
-    if matches!(format, Some(OutputFormat::Json | OutputFormat::Jsonl)) {
-        let error =
-            json!({"code": code, "message": message, "help": help, "exitCode": exit.code()});
-        data(&format!("{}\n", json!({"error": error})));
+    let error = ErrorFacts {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        help: help.map(str::to_owned),
+        exit_code: exit.code(),
+    };
+    if wants_data(format) {
+        // The error matters more than that nobody could be told.
+        document(Some(OutputFormat::Jsonl), &Problem { error });
     }
     exit
+}
+
+/// Whether what is found is wanted as data.
+pub(crate) fn wants_data(format: Option<OutputFormat>) -> bool {
+    matches!(format, Some(OutputFormat::Json | OutputFormat::Jsonl))
+}
+
+/// Prints a document: on one line if lines were asked for.
+pub(crate) fn document(format: Option<OutputFormat>, document: &impl Serialize) -> Exit {
+    let text = match format {
+        Some(OutputFormat::Jsonl) => serde_json::to_string(document),
+        _ => serde_json::to_string_pretty(document),
+    };
+    data(&format!(
+        "{}\n",
+        text.expect("our own documents can be written as JSON")
+    ))
 }
 
 /// How diagnostics are drawn on standard error.

@@ -183,7 +183,9 @@ impl Journal {
                     }
                     header = Some(first.as_ref().clone());
                 }
-                (Line::Start(_) | Line::Workflow(_), Some(header)) if !line.fits(header) => {
+                (Line::Start(_) | Line::Workflow(_) | Line::Open(_), Some(header))
+                    if !line.fits(header) =>
+                {
                     return Err(damaged(
                         number,
                         "it is about a start that the header does not count".to_owned(),
@@ -312,6 +314,7 @@ impl Journal {
             };
             let workflow: Option<WorkflowEnd> = match end.map(|end| lines.at(end)).transpose()? {
                 Some(Line::Workflow(ended)) => Some(ended.workflow),
+                Some(Line::Open(open)) => Some(open.workflow),
                 Some(_) => return Err(misplaced()),
                 None => None,
             };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Column;
 use crate::run::event::{
-    ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded,
+    ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded, WorkflowOpen,
 };
 
 /// The version of the line format that this program writes, and the only one it reads.
@@ -27,6 +27,8 @@ pub enum Line {
     Pace(PaceChanged),
     /// A Workflow that was waited for has ended.
     Workflow(WorkflowEnded),
+    /// A Workflow is not waited for any longer, and was not seen to end. A later line says more.
+    Open(WorkflowOpen),
 }
 
 /// What a journal is about.
@@ -58,6 +60,7 @@ impl Line {
         match self {
             Line::Start(finished) => finished.index < indices,
             Line::Workflow(ended) => ended.index < indices,
+            Line::Open(open) => open.index < indices,
             Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => true,
         }
     }
@@ -67,6 +70,7 @@ impl Line {
         match self {
             Line::Start(finished) => Some((finished.index, Column::Outcome)),
             Line::Workflow(ended) => Some((ended.index, Column::End)),
+            Line::Open(open) => Some((open.index, Column::End)),
             Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => None,
         }
     }
@@ -80,6 +84,7 @@ pub(super) enum Written<'e> {
     Start(&'e StartFinished),
     Pace(&'e PaceChanged),
     Workflow(&'e WorkflowEnded),
+    Open(&'e WorkflowOpen),
 }
 
 impl<'e> Written<'e> {
@@ -88,6 +93,7 @@ impl<'e> Written<'e> {
         match event {
             Event::StartFinished(finished) => Some(Written::Start(finished)),
             Event::WorkflowEnded(ended) => Some(Written::Workflow(ended)),
+            Event::WorkflowOpen(open) => Some(Written::Open(open)),
             Event::PaceChanged(changed) => Some(Written::Pace(changed)),
             Event::ApplyStarted(_) | Event::AttemptFailed(_) | Event::ApplyFinished(_) => None,
         }
@@ -98,6 +104,7 @@ impl<'e> Written<'e> {
         match self {
             Written::Start(finished) => Some((finished.index, Column::Outcome)),
             Written::Workflow(ended) => Some((ended.index, Column::End)),
+            Written::Open(open) => Some((open.index, Column::End)),
             Written::Pace(_) => None,
         }
     }
@@ -165,6 +172,17 @@ mod tests {
                 close_time: Some(Timestamp::UNIX_EPOCH),
             },
         };
+        let open = WorkflowOpen {
+            index: 8,
+            workflow_id: "two".into(),
+            run_id: "run".to_owned(),
+            workflow: WorkflowEnd {
+                status: WorkflowStatus::Running,
+                result: None,
+                failure: None,
+                close_time: None,
+            },
+        };
         let table = [
             (
                 Event::StartFinished(plain.clone()),
@@ -176,6 +194,7 @@ mod tests {
             ),
             (Event::PaceChanged(changed.clone()), Line::Pace(changed)),
             (Event::WorkflowEnded(ended.clone()), Line::Workflow(ended)),
+            (Event::WorkflowOpen(open.clone()), Line::Open(open)),
         ];
         for (event, line) in table {
             let written = Written::of(&event).expect("the event belongs into a journal");

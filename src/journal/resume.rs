@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::file::{Journal, JournalError};
 use super::record::{Header, Line};
-use crate::run::event::{Outcome, StartFinished, WorkflowStatus};
+use crate::run::event::{Outcome, StartFinished};
 
 /// A journal that an invocation goes on with.
 #[derive(Debug)]
@@ -28,13 +28,8 @@ pub fn resume(path: &Path) -> Result<Unfinished, JournalError> {
     let mut ended = Indices::default();
     let (journal, header) = Journal::open(path, true, |line| match line {
         Line::Start(start) => finished.set(start.index, is_finished(start)),
-        Line::Workflow(end) => {
-            let seen = !matches!(
-                end.workflow.status,
-                WorkflowStatus::Running | WorkflowStatus::Unknown
-            );
-            ended.set(end.index, seen);
-        }
+        Line::Workflow(end) => ended.set(end.index, end.workflow.status.is_end()),
+        Line::Open(open) => ended.set(open.index, false),
         Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => {}
     })?;
     Ok(Unfinished {

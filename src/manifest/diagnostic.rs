@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::source::{Source, Span};
@@ -116,7 +117,7 @@ impl fmt::Display for Code {
 }
 
 /// How much a problem matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The manifest can be applied, but probably does not do what was meant.
@@ -262,34 +263,45 @@ fn escape_property(text: &str) -> String {
 }
 
 /// A [`Diagnostic`] as data, as `-o json` prints it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiagnosticRecord {
+    /// Stable code, such as `temporal_manifest::manifest::unknown_key`.
     code: &'static str,
+    /// How much it matters.
     severity: Severity,
+    /// What is wrong.
     message: String,
+    /// What to write instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     place: Option<PlaceRecord>,
+    /// Other places that belong to it, such as the row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<RelatedRecord>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct RelatedRecord {
+    /// What the place shows.
     message: String,
     #[serde(flatten)]
     place: PlaceRecord,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PlaceRecord {
+    /// Path as the user typed it, or `<stdin>`.
     file: String,
+    /// Line, from 1.
     line: u32,
+    /// Column in characters, from 1.
     column: u32,
+    /// Line of the end, from 1.
     end_line: u32,
+    /// Column after the last character.
     end_column: u32,
 }
 

@@ -71,6 +71,13 @@ pub fn log(event: &Event) {
             status = ended.workflow.status.as_str(),
             "workflow ended"
         ),
+        Event::WorkflowOpen(open) => debug!(
+            index = open.index,
+            workflow_id = &*open.workflow_id,
+            run_id = open.run_id,
+            status = open.workflow.status.as_str(),
+            "workflow open"
+        ),
         Event::ApplyFinished(finished) => {
             info!(early = finished.stopped.is_some(), "apply finished");
         }

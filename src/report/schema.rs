@@ -3,8 +3,11 @@
 use serde_json::Value;
 
 use super::json::Report;
+use super::jsonl;
+use super::problem::Problem;
+use super::rendered::Rendered;
+use super::validation::Validation;
 use crate::journal::record::Line;
-use crate::run::event::Event;
 
 /// The committed `schemas/report.schema.json`: the document of `apply -o json`.
 pub const REPORT: &str = include_str!("../../schemas/report.schema.json");
@@ -14,6 +17,35 @@ pub const EVENT: &str = include_str!("../../schemas/event.schema.json");
 
 /// The committed `schemas/journal.schema.json`: a line of a journal.
 pub const JOURNAL: &str = include_str!("../../schemas/journal.schema.json");
+
+/// The committed `schemas/validation.schema.json`: the document of `validate -o json`.
+pub const VALIDATION: &str = include_str!("../../schemas/validation.schema.json");
+
+/// The committed `schemas/error.schema.json`: what an error that ends a command is as data.
+pub const ERROR: &str = include_str!("../../schemas/error.schema.json");
+
+/// The committed `schemas/render.schema.json`: a line of `render -o jsonl`.
+pub const RENDER: &str = include_str!("../../schemas/render.schema.json");
+
+/// Generates the schema of validations. A test keeps the committed file equal to it.
+pub fn generate_validation() -> Value {
+    generate::<Validation>()
+}
+
+/// Generates the schema of errors. A test keeps the committed file equal to it.
+pub fn generate_error() -> Value {
+    generate::<Problem>()
+}
+
+/// Generates the schema of rendered starts. A test keeps the committed file equal to it.
+pub fn generate_render() -> Value {
+    let mut schema = generate::<Rendered>();
+    // A rendered start is a start of a manifest.
+    let mut manifest = crate::manifest::schema::generate();
+    schema["$defs"]["StartFields"] = manifest["$defs"]["StartFields"].take();
+    schema["properties"]["start"]["$ref"] = "#/$defs/StartFields".into();
+    schema
+}
 
 /// Generates the journal's schema. A test keeps the committed file equal to it.
 pub fn generate_journal() -> Value {
@@ -27,7 +59,7 @@ pub fn generate_report() -> Value {
 
 /// Generates the events' schema. A test keeps the committed file equal to it.
 pub fn generate_event() -> Value {
-    generate::<Event>()
+    generate::<jsonl::Line<'_>>()
 }
 
 fn generate<T: schemars::JsonSchema>() -> Value {

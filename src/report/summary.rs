@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::run::event::{Event, Outcome, Stopped, WorkflowStatus};
+use crate::run::event::{Event, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus};
 
 /// What an apply came to, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -83,9 +83,10 @@ impl Summary {
                     self.existing_failed += 1;
                 }
             }
-            Event::WorkflowEnded(ended) => {
+            Event::WorkflowEnded(WorkflowEnded { workflow, .. })
+            | Event::WorkflowOpen(WorkflowOpen { workflow, .. }) => {
                 let counts = self.workflows.get_or_insert_default();
-                *match ended.workflow.status {
+                *match workflow.status {
                     WorkflowStatus::Completed => &mut counts.completed,
                     WorkflowStatus::Failed => &mut counts.failed,
                     WorkflowStatus::Canceled => &mut counts.canceled,

@@ -8,7 +8,8 @@ use console::Style;
 
 use super::summary::Summary;
 use crate::run::event::{
-    ErrorRecord, Event, ExistingState, Outcome, StartFinished, Stopped, WorkflowEnd, WorkflowStatus,
+    ErrorRecord, Event, ExistingState, Outcome, StartFinished, Stopped, WorkflowEnd, WorkflowEnded,
+    WorkflowOpen, WorkflowStatus,
 };
 
 /// Up to this many starts, every one is shown; beyond, only what is not plain success.
@@ -63,12 +64,23 @@ impl Table {
                     row.fill(finished);
                 }
             }
-            Event::WorkflowEnded(ended) => {
-                let bad = ended.workflow.status != WorkflowStatus::Completed;
-                let shown = self.show_all || bad || self.rows.contains_key(&ended.index);
-                if shown && let Some(row) = self.row(ended.index) {
-                    row.workflow_id = ended.workflow_id.to_string();
-                    row.end(&ended.workflow);
+            Event::WorkflowEnded(WorkflowEnded {
+                index,
+                workflow_id,
+                workflow,
+                ..
+            })
+            | Event::WorkflowOpen(WorkflowOpen {
+                index,
+                workflow_id,
+                workflow,
+                ..
+            }) => {
+                let bad = workflow.status != WorkflowStatus::Completed;
+                let shown = self.show_all || bad || self.rows.contains_key(index);
+                if shown && let Some(row) = self.row(*index) {
+                    row.workflow_id = workflow_id.to_string();
+                    row.end(workflow);
                 }
             }
             _ => {}

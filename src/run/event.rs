@@ -14,9 +14,7 @@ use super::starter::{Failure, StartError};
 use crate::expand::start::SourceLine;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "event", rename_all = "camelCase")]
-#[schemars(title = "temporal-manifest event", extend("$id" = "urn:temporal-manifest:event:v1"))]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The apply begins. Always the first event.
     ApplyStarted(ApplyStarted),
@@ -26,8 +24,10 @@ pub enum Event {
     PaceChanged(PaceChanged),
     /// A start has its outcome. Exactly one for each start.
     StartFinished(StartFinished),
-    /// With `--wait`: a Workflow has ended, or is not waited for any longer.
+    /// With `--wait`: a Workflow has ended.
     WorkflowEnded(WorkflowEnded),
+    /// With `--wait`: a Workflow is not waited for any longer, and was not seen to end.
+    WorkflowOpen(WorkflowOpen),
     /// The apply is over. Always the last event.
     ApplyFinished(ApplyFinished),
 }
@@ -266,7 +266,33 @@ impl From<&StartError> for ErrorRecord {
     }
 }
 
-/// A Workflow has ended, or is not waited for any longer.
+impl Event {
+    /// What is known of a Workflow when it is not waited for any longer.
+    pub fn of_workflow(
+        index: u64,
+        workflow_id: Arc<str>,
+        run_id: String,
+        workflow: WorkflowEnd,
+    ) -> Self {
+        if workflow.status.is_end() {
+            Event::WorkflowEnded(WorkflowEnded {
+                index,
+                workflow_id,
+                run_id,
+                workflow,
+            })
+        } else {
+            Event::WorkflowOpen(WorkflowOpen {
+                index,
+                workflow_id,
+                run_id,
+                workflow,
+            })
+        }
+    }
+}
+
+/// A Workflow has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowEnded {
@@ -280,7 +306,21 @@ pub struct WorkflowEnded {
     pub workflow: WorkflowEnd,
 }
 
-/// How a Workflow ended.
+/// A Workflow is not waited for any longer, and was not seen to end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowOpen {
+    /// Position of the start in the apply, from 0.
+    pub index: u64,
+    /// Its Workflow ID.
+    pub workflow_id: Arc<str>,
+    /// The run that was waited for last.
+    pub run_id: String,
+    /// What is known of it: it is `running`, or `unknown`, and then `failure` says why.
+    pub workflow: WorkflowEnd,
+}
+
+/// What came of a Workflow that was waited for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowEnd {
@@ -289,7 +329,7 @@ pub struct WorkflowEnd {
     /// For `completed`: its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    /// For `failed` and `terminated`: why.
+    /// For `failed`, `terminated` and `unknown`: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// When it ended, on the service's clock.
@@ -318,6 +358,11 @@ pub enum WorkflowStatus {
 }
 
 impl WorkflowStatus {
+    /// Whether a Workflow in this state has ended for certain.
+    pub fn is_end(self) -> bool {
+        !matches!(self, WorkflowStatus::Running | WorkflowStatus::Unknown)
+    }
+
     /// The status as Temporal's users know it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, Outcome, StartFinished, WorkflowEnd, WorkflowEnded, WorkflowStatus};
+use super::event::{Event, Outcome, StartFinished, WorkflowEnd, WorkflowStatus};
 use super::sleep_until;
 use super::starter::{Class, Close, Closed, Failure, Patience, StartError, Starter};
 
@@ -74,9 +74,9 @@ pub struct WaitLimits {
     pub timeout: Option<Duration>,
 }
 
-/// Waits for everything that comes out of `waits`. Each one ends in exactly one
-/// [`Event::WorkflowEnded`]. `stop` and the timeout end the waiting: what is still open then ends
-/// as [`WorkflowStatus::Running`].
+/// Waits for everything that comes out of `waits`. Each one comes to exactly one
+/// [`Event::WorkflowEnded`] or [`Event::WorkflowOpen`]. `stop` and the timeout end the waiting:
+/// what is still open then is [`WorkflowStatus::Running`].
 pub async fn run<S: Starter>(
     starter: &S,
     mut waits: mpsc::Receiver<Waiting>,
@@ -297,12 +297,7 @@ async fn tell(events: &mpsc::Sender<Event>, waiting: Waiting, workflow: Workflow
         run_id,
         ..
     } = waiting;
-    let event = Event::WorkflowEnded(WorkflowEnded {
-        index,
-        workflow_id,
-        run_id,
-        workflow,
-    });
+    let event = Event::of_workflow(index, workflow_id, run_id, workflow);
     // A listener that is gone has stopped the apply by itself.
     let _ = events.send(event).await;
 }

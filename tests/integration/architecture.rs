@@ -18,7 +18,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["run::event", "expand::start::SourceLine"]),
     (
         "report",
-        &["run::event", "journal::record", "expand::start::SourceLine"],
+        &[
+            "run::event",
+            "journal::record",
+            "expand::start::SourceLine",
+            "manifest::diagnostic::DiagnosticRecord",
+            "manifest::schema",
+        ],
     ),
 ];
 

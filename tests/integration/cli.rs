@@ -168,7 +168,15 @@ fn init_prints_a_valid_manifest() {
 
 #[test]
 fn schema_prints_the_committed_files() {
-    for name in ["manifest", "report", "event"] {
+    for name in [
+        "manifest",
+        "report",
+        "event",
+        "journal",
+        "validation",
+        "error",
+        "render",
+    ] {
         let path = repository().join(format!("schemas/{name}.schema.json"));
         let committed = std::fs::read_to_string(path).expect("the schema is committed");
         let printed = Binary::new(["schema", name]).run().expect_code(0);

@@ -14,6 +14,9 @@ fn committed_schemas_are_generated() {
         ("report", report::schema::generate_report()),
         ("event", report::schema::generate_event()),
         ("journal", report::schema::generate_journal()),
+        ("validation", report::schema::generate_validation()),
+        ("error", report::schema::generate_error()),
+        ("render", report::schema::generate_render()),
     ];
     for (name, generated) in schemas {
         let path =
@@ -34,6 +37,9 @@ fn schemas_are_schemas() {
         report::schema::REPORT,
         report::schema::EVENT,
         report::schema::JOURNAL,
+        report::schema::VALIDATION,
+        report::schema::ERROR,
+        report::schema::RENDER,
     ] {
         let schema: Value = serde_json::from_str(text).expect("a schema is JSON");
         jsonschema::meta::validate(&schema).expect("a schema follows its own schema");

@@ -294,13 +294,13 @@ fn more_workflows_than_long_polls_are_waited_for() {
     running.signal("TERM");
     let finished = running.finish().expect_code(143);
     let events = events(&finished.stdout);
-    let ended = |status: &str| {
-        of_kind(&events, "workflowEnded")
+    let came_to = |kind: &str, status: &str| {
+        of_kind(&events, kind)
             .filter(|event| event["workflow"]["status"] == status)
             .count()
     };
-    assert_eq!(ended("completed"), QUICK);
-    assert_eq!(ended("running"), HELD);
+    assert_eq!(came_to("workflowEnded", "completed"), QUICK);
+    assert_eq!(came_to("workflowOpen", "running"), HELD);
 }
 
 /// A result, as the last event of a run.

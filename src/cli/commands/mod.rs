@@ -17,6 +17,7 @@ use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
 use temporal_manifest::manifest;
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic};
 use temporal_manifest::manifest::source::Source;
+use temporal_manifest::report::validation::Validation;
 
 use super::args::{GlobalArgs, PathArgs};
 use super::environment::Environment;
@@ -38,6 +39,18 @@ impl Checked {
         output::diagnostics(&mut self.diagnostics, hidden, global, environment)
     }
 
+    /// What was found, as data.
+    fn to_document(&self, valid: bool) -> Validation {
+        let records = self.diagnostics.iter().map(Diagnostic::to_record);
+        Validation::new(
+            valid,
+            self.sources.len() as u64,
+            self.preflight.total,
+            records.collect(),
+            self.preflight.hidden,
+        )
+    }
+
     /// Number of problems, also of those that are not kept.
     fn problems(&self) -> u64 {
         self.diagnostics.len() as u64 + self.preflight.hidden
@@ -50,6 +63,22 @@ struct Wanted {
     digest: bool,
     selection: Selection,
     invocation: Invocation,
+}
+
+/// Tells what is wrong, where nothing is known of the starts.
+fn invalid(
+    diagnostics: &mut [Diagnostic],
+    files: u64,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Exit {
+    output::diagnostics(diagnostics, 0, global, environment);
+    if output::wants_data(global.output) {
+        let records = diagnostics.iter().map(Diagnostic::to_record);
+        let document = Validation::new(false, files, 0, records.collect(), 0);
+        output::document(global.output, &document);
+    }
+    Exit::Invalid
 }
 
 /// Reads and checks everything that can be known without the network. `Err` is how it ends.
@@ -92,8 +121,8 @@ fn check(
         if sound {
             return usage(&error.to_string(), error.help().as_deref());
         }
-        output::diagnostics(&mut loaded.diagnostics, 0, global, environment);
-        Exit::Invalid
+        let files = loaded.sources.len() as u64;
+        invalid(&mut loaded.diagnostics, files, global, environment)
     })?;
     let mut preflight = expansion.preflight();
     let mut diagnostics = loaded.diagnostics;

@@ -4,8 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use temporal_manifest::expand::render::{document_head, start_value};
 use temporal_manifest::manifest::diagnostic::Diagnostic;
-
-use serde_json::json;
+use temporal_manifest::report::rendered::Rendered;
 
 use super::Wanted;
 use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
@@ -44,11 +43,8 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
         Err(exit) => return exit,
     };
     if checked.show(global, environment) {
-        if matches!(
-            global.output,
-            Some(OutputFormat::Json | OutputFormat::Jsonl)
-        ) {
-            output::data(&super::validate::as_json(&checked, true));
+        if output::wants_data(global.output) {
+            output::document(global.output, &checked.to_document(false));
         }
         return Exit::Invalid;
     }
@@ -62,8 +58,8 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
         Ok(()) => Exit::Success,
         Err(Failure::Write(error)) => output::written(Err(error), Exit::Success),
         Err(Failure::Changed(mut diagnostics)) => {
-            output::diagnostics(&mut diagnostics, 0, global, environment);
-            Exit::Invalid
+            let files = checked.sources.len() as u64;
+            super::invalid(&mut diagnostics, files, global, environment)
         }
     }
 }
@@ -114,13 +110,14 @@ fn yaml_item(value: &serde_json::Value) -> io::Result<String> {
 fn lines(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
     for (_, manifest, start) in checked.expansion.with_manifests() {
         let start = start.map_err(Failure::Changed)?;
-        let line = json!({
-            "index": start.index,
-            "manifest": manifest.name(),
-            "source": start.source,
-            "start": start_value(&start),
-        });
-        writeln!(out, "{line}")?;
+        let line = Rendered {
+            index: start.index,
+            manifest: manifest.name().to_owned(),
+            source: start.source.clone(),
+            start: start_value(&start),
+        };
+        serde_json::to_writer(&mut out, &line).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
 }

@@ -9,7 +9,7 @@ use temporal_manifest::journal::{Journal, JournalError};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::Table;
 use temporal_manifest::report::{json, jsonl};
-use temporal_manifest::run::event::{ApplyFinished, ApplyStarted, Event, WorkflowEnded};
+use temporal_manifest::run::event::{ApplyFinished, ApplyStarted, Event};
 
 use crate::cli::args::{GlobalArgs, OutputFormat, ReportArgs};
 use crate::cli::environment::Environment;
@@ -159,7 +159,7 @@ impl Batch {
                     at: finished_at,
                     stopped: None,
                 };
-                jsonl::write(&mut out, &Event::ApplyFinished(finished))?;
+                jsonl::finish(&mut out, &finished, &summary, exit.code())?;
                 out.flush()
             }
             Some(OutputFormat::Json) => {
@@ -224,12 +224,9 @@ impl Iterator for Merging {
 pub(super) fn events(record: StartRecord) -> impl Iterator<Item = Event> {
     let StartRecord { start, workflow } = record;
     let ended = workflow.map(|workflow| {
-        Event::WorkflowEnded(WorkflowEnded {
-            index: start.index,
-            workflow_id: start.workflow_id.as_str().into(),
-            run_id: start.run_id.clone().unwrap_or_default(),
-            workflow,
-        })
+        let workflow_id = start.workflow_id.as_str().into();
+        let run_id = start.run_id.clone().unwrap_or_default();
+        Event::of_workflow(start.index, workflow_id, run_id, workflow)
     });
     std::iter::once(Event::StartFinished(start)).chain(ended)
 }

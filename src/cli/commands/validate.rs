@@ -1,6 +1,5 @@
 //! `validate`: everything that can be known from the files.
 
-use serde_json::json;
 use temporal_manifest::expand::selection::Selection;
 
 use super::Wanted;
@@ -28,7 +27,9 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Enviro
     };
     let (files, starts) = (checked.sources.len(), checked.preflight.total);
     let written = match global.output {
-        Some(OutputFormat::Json | OutputFormat::Jsonl) => output::data(&as_json(&checked, invalid)),
+        Some(OutputFormat::Json | OutputFormat::Jsonl) => {
+            output::document(global.output, &checked.to_document(!invalid))
+        }
         Some(OutputFormat::None | OutputFormat::Github) => return exit,
         Some(OutputFormat::Text) | None if invalid => {
             output::say(&counted(checked.problems(), "problem"));
@@ -44,25 +45,6 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Enviro
     } else {
         written
     }
-}
-
-/// What `validate -o json` prints, also where `apply` meets an invalid manifest.
-pub(super) fn as_json(checked: &super::Checked, invalid: bool) -> String {
-    let records: Vec<_> = checked
-        .diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.to_record())
-        .collect();
-    let document = json!({
-        "apiVersion": "temporal-manifest/v1",
-        "kind": "Validation",
-        "valid": !invalid,
-        "files": checked.sources.len(),
-        "starts": checked.preflight.total,
-        "diagnostics": records,
-        "hidden": checked.preflight.hidden,
-    });
-    format!("{document:#}\n")
 }
 
 /// `1 file`, `2 files`.

@@ -16,7 +16,7 @@ use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::{self, Table};
 use temporal_manifest::report::{files, json, jsonl, log};
-use temporal_manifest::run::event::{ApplyStarted, Event, Stopped};
+use temporal_manifest::run::event::{ApplyFinished, ApplyStarted, Event, Stopped};
 
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
@@ -39,6 +39,8 @@ pub(super) struct Listeners {
     summary: Summary,
     started: ApplyStarted,
     finished_at: Timestamp,
+    /// The last event, once it was heard.
+    finished: Option<ApplyFinished>,
     lines: Option<BufWriter<io::Stdout>>,
     table: Option<Table>,
     progress: Progress,
@@ -100,6 +102,7 @@ impl Listeners {
             journal,
             summary: earlier,
             finished_at: started.at,
+            finished: None,
             started,
             lines: (format == OutputFormat::Jsonl)
                 .then(|| BufWriter::with_capacity(BUFFER, io::stdout())),
@@ -156,6 +159,7 @@ impl Listeners {
     }
 
     fn hear(&mut self, mut event: Event) {
+        // What is still open has no result.
         if self.hide_results
             && let Event::WorkflowEnded(ended) = &mut event
         {
@@ -191,6 +195,9 @@ impl Listeners {
         }
         if let Some(table) = &mut self.table {
             table.take(&event);
+        }
+        if let Event::ApplyFinished(finished) = event {
+            self.finished = Some(finished);
         }
     }
 
@@ -235,22 +242,25 @@ impl Listeners {
             self.summary.starts_per_second = (rate * 10.0).round() / 10.0;
         }
         let reports = self.write_reports();
-        let shown = self.show();
-        let exit = Exit::of(&self.summary);
+        let failed = self.failure.as_ref().filter(|it| !it.reader_is_gone());
+        let exit = match (failed, reports) {
+            (Some(_), _) => Exit::NotWritten,
+            (None, Exit::Success) => Exit::of(&self.summary),
+            (None, other) => other,
+        };
+        let shown = self.show(exit);
         let failure = self.failure.take().filter(|it| !it.reader_is_gone());
         if let Some(failure) = failure {
             output::say(&format!("error: cannot write to {failure}"));
             output::say("  help: starts may have been made; repeat with the same idempotency key");
-            return Exit::NotWritten;
+            return exit;
         }
-        match reports {
-            Exit::Success => output::written(shown, exit),
-            other => other,
-        }
+        output::written(shown, exit)
     }
 
-    /// Shows the result on standard output and, for people, why it is not all there.
-    fn show(&mut self) -> io::Result<()> {
+    /// Shows the result on standard output and, for people, why it is not all there. `exit` is
+    /// what the program ends with if that can be written.
+    fn show(&mut self, exit: Exit) -> io::Result<()> {
         let shown = match (self.table.take(), self.format) {
             (Some(table), _) => {
                 let took = self.finished_at.duration_since(self.started.at);
@@ -262,6 +272,7 @@ impl Listeners {
             (None, OutputFormat::Json) => {
                 self.write_report(&mut BufWriter::new(io::stdout().lock()))
             }
+            (None, OutputFormat::Jsonl) => self.write_last_line(exit),
             (None, _) => Ok(()),
         };
         // A failure is told at the end, and a reader that has gone is none.
@@ -271,6 +282,15 @@ impl Listeners {
             output::say(&format!("error: {}", text::reason(stopped)));
         }
         shown
+    }
+
+    /// Writes the line that says what it all came to, unless lines cannot be written any more.
+    fn write_last_line(&mut self, exit: Exit) -> io::Result<()> {
+        let (Some(lines), Some(finished)) = (&mut self.lines, &self.finished) else {
+            return Ok(());
+        };
+        jsonl::finish(&mut *lines, finished, &self.summary, exit.code())?;
+        lines.flush()
     }
 
     /// Writes the report files; each one that cannot be written is told.

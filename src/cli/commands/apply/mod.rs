@@ -27,7 +27,7 @@ use temporal_manifest::run::wait::WaitLimits;
 use temporal_manifest::run::{self, Limits, engine};
 
 use super::Wanted;
-use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
+use crate::cli::args::{ApplyArgs, GlobalArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::{output, settings};
@@ -116,11 +116,8 @@ fn prepare(
     if checked.show(global, environment) {
         let problems = super::validate::counted(checked.problems(), "problem");
         output::say(&format!("{problems}; nothing was sent"));
-        if matches!(
-            global.output,
-            Some(OutputFormat::Json | OutputFormat::Jsonl)
-        ) {
-            output::data(&super::validate::as_json(&checked, true));
+        if output::wants_data(global.output) {
+            output::document(global.output, &checked.to_document(false));
         }
         return Err(Exit::Invalid);
     }
