@@ -27,5 +27,6 @@ mod starts;
 mod support;
 mod tls;
 mod transport;
+mod visible;
 mod waiting;
 mod wire;
