@@ -8,6 +8,8 @@
 //!
 //! Data only moves right. No stage calls back into an earlier one.
 
+pub mod visible;
+
 pub mod manifest;
 
 pub mod expand;

@@ -141,6 +141,7 @@ mod tests {
                 summary(|s| {
                     s.stopped = Some(Stopped::NoConnection {
                         message: String::new(),
+                        help: None,
                     })
                 }),
                 5,

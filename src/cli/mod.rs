@@ -12,7 +12,9 @@ mod settings;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use clap::{CommandFactory, Parser};
+use temporal_manifest::visible;
 
 use args::{Cli, Command, OutputFormat};
 use environment::Environment;
@@ -33,7 +35,7 @@ pub(crate) fn main() -> ExitCode {
         let environment = Environment::capture();
         match Cli::try_parse() {
             Ok(cli) => run(&cli, &environment),
-            Err(error) => usage(&error),
+            Err(error) => usage(error),
         }
     });
     // The panic has been told already.
@@ -55,7 +57,7 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
 
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: clap::Error) -> Exit {
     use clap::error::ErrorKind;
     if matches!(
         error.kind(),
@@ -65,6 +67,7 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return Exit::Success;
     }
+    let error = with_visible_words(error);
     if !wants_json(std::env::args_os()) {
         let _ = error.print();
         return Exit::Usage;
@@ -76,6 +79,30 @@ fn usage(error: &clap::Error) -> Exit {
     let help = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: "));
     let json = Some(OutputFormat::Json);
     output::fail(json, Exit::Usage, "usage", &message, help)
+}
+
+/// An error whose words of the command line are visible.
+fn with_visible_words(mut error: clap::Error) -> clap::Error {
+    let shown = |text: &str| visible::line(text).into_owned();
+    let words: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(shown(text)))),
+            ContextValue::Strings(texts) => {
+                let texts = texts.iter().map(|text| shown(text)).collect();
+                Some((kind, ContextValue::Strings(texts)))
+            }
+            ContextValue::StyledStrs(texts) => {
+                let texts = texts.iter().map(|text| shown(&text.to_string()).into());
+                Some((kind, ContextValue::StyledStrs(texts.collect())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in words {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Whether errors are wanted as JSON, from a command line that could not be parsed.

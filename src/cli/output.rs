@@ -6,6 +6,7 @@ use serde::Serialize;
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity};
 use temporal_manifest::manifest::drawing::{self, Style};
 use temporal_manifest::report::problem::{ErrorFacts, Problem};
+use temporal_manifest::visible::{self, Page};
 
 use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
 use super::environment::Environment;
@@ -36,10 +37,17 @@ pub(crate) fn written(result: io::Result<()>, otherwise: Exit) -> Exit {
     }
 }
 
-/// Says a line to the person.
-pub(crate) fn say(line: &str) {
+/// Writes a page for people to standard output.
+pub(crate) fn page(page: &Page) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(page.as_str().as_bytes())?;
+    out.flush()
+}
+
+/// Says one line to the person. A line break in `text` is shown and begins no other line.
+pub(crate) fn say(text: &str) {
     // Nobody is left to tell that standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", visible::line(text));
 }
 
 /// Tells an error that ends the command, in the form that was asked for.
@@ -78,10 +86,8 @@ pub(crate) fn document(format: Option<OutputFormat>, document: &impl Serialize) 
         Some(OutputFormat::Jsonl) => serde_json::to_string(document),
         _ => serde_json::to_string_pretty(document),
     };
-    data(&format!(
-        "{}\n",
-        text.expect("our own documents can be written as JSON")
-    ))
+    let text = text.expect("our own documents can be written as JSON");
+    data(&format!("{}\n", visible::json(&text)))
 }
 
 /// How diagnostics are drawn on standard error.
@@ -110,7 +116,7 @@ pub(crate) fn diagnostics(
         }
         Some(OutputFormat::Text) | None => {
             let drawn = drawing::render(diagnostics, hidden, style(global, environment));
-            let _ = io::stderr().lock().write_all(drawn.as_bytes());
+            let _ = io::stderr().lock().write_all(drawn.as_str().as_bytes());
         }
     }
     diagnostics
@@ -132,12 +138,37 @@ pub(crate) fn start_log(level: Option<LogLevel>, format: Option<LogFormat>) {
     };
     // Only our own words: what libraries log at debug level may hold metadata of calls.
     let ours = tracing_subscriber::filter::Targets::new().with_target("temporal_manifest", level);
+    let format = format.unwrap_or(LogFormat::Text);
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(move || LogWriter { format })
         .with_ansi(false);
     let registry = tracing_subscriber::registry().with(ours);
-    match format.unwrap_or(LogFormat::Text) {
+    match format {
         LogFormat::Text => registry.with(layer).init(),
         LogFormat::Json => registry.with(layer.json()).init(),
+    }
+}
+
+/// Writes entries of the log to standard error, each as one line whatever it holds.
+struct LogWriter {
+    format: LogFormat,
+}
+
+impl Write for LogWriter {
+    /// Takes a whole entry, as the subscriber hands it over.
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(entry);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        match self.format {
+            LogFormat::Text => say(text),
+            LogFormat::Json => {
+                writeln!(io::stderr().lock(), "{}", visible::json(text))?;
+            }
+        }
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

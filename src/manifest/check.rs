@@ -12,6 +12,7 @@ use super::finding::Finding;
 use super::locate::Step;
 use super::node::holds_expression;
 use super::shape::invalid_duration;
+use crate::visible;
 
 /// Longest Workflow ID, type or Task Queue name, in bytes.
 /// Source: temporal dynamic config `limit.maxIDLength`.
@@ -70,6 +71,7 @@ fn names(start: &StartFields, findings: &mut Vec<Finding>) {
         ("workflowId", &start.workflow_id),
         ("type", &start.workflow_type),
         ("taskQueue", &start.task_queue),
+        ("name", &start.name),
     ];
     for (name, value) in fields {
         // What an expression comes to is checked when it is evaluated.
@@ -88,6 +90,12 @@ pub(crate) fn text_field(name: &str, value: &str) -> Option<Finding> {
             format!("`{name}` must not be empty"),
         );
         return Some(finding);
+    }
+    if is_id || name == "name" {
+        let found = invisible(name, value);
+        if found.is_some() {
+            return found;
+        }
     }
     if is_id && value.len() > MAX_ID_BYTES {
         let message = format!(
@@ -108,6 +116,23 @@ pub(crate) fn text_field(name: &str, value: &str) -> Option<Finding> {
         )
         .with_help("write the Task Queue that your Worker polls")
     })
+}
+
+/// A name that shows as another one, or that acts on the terminal or the log that shows it.
+fn invisible(name: &str, value: &str) -> Option<Finding> {
+    let what = if let Some(c) = value.chars().find(|c| visible::acts(*c)) {
+        format!("holds the invisible character U+{:04X}", u32::from(c))
+    } else if value.starts_with(char::is_whitespace) {
+        "begins with a blank".to_owned()
+    } else if value.ends_with(char::is_whitespace) {
+        "ends with a blank".to_owned()
+    } else {
+        return None;
+    };
+    let shown = super::scalar::shorten(value);
+    let message = format!("`{name}` {what}: `{shown}`");
+    let finding = Finding::new(Code::InvisibleCharacter, at(name), message);
+    Some(finding.with_help("leave it out; in expressions, `trim` takes blanks away at both ends"))
 }
 
 fn policies(start: &StartFields, findings: &mut Vec<Finding>) {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::source::{Source, Span};
+use crate::visible::{visible, without_commands};
 
 /// Declares [`Code`] once: variant, name in messages.
 macro_rules! codes {
@@ -82,6 +83,8 @@ codes! {
     InvalidRetryPolicy => "invalid_retry_policy",
     /// A name that the service keeps for itself.
     ReservedName => "reserved_name",
+    /// A name with characters that nobody sees, or with blanks around it.
+    InvisibleCharacter => "invisible_character",
     /// An argument, memo or header value that has no payload.
     InvalidPayload => "invalid_payload",
     /// A payload file that cannot be read or lies outside of the manifest's folder.
@@ -230,7 +233,7 @@ impl Diagnostic {
         let mut properties = Vec::new();
         if let Some(place) = &self.place {
             let place = PlaceRecord::from(place);
-            properties.push(format!("file={}", escape_property(&place.file)));
+            properties.push(format!("file={}", visible(&escape_property(&place.file))));
             properties.push(format!("line={}", place.line));
             properties.push(format!("endLine={}", place.end_line));
             properties.push(format!("col={}", place.column));
@@ -240,13 +243,10 @@ impl Diagnostic {
         let help = self
             .help
             .as_ref()
-            .map(|help| format!("\n{help}"))
-            .unwrap_or_default();
-        format!(
-            "::{kind} {}::{}",
-            properties.join(","),
-            escape_data(&format!("{}{help}", super::drawing::visible(&self.message)))
-        )
+            .map(|help| format!("\n{}", visible(help)));
+        let text = format!("{}{}", visible(&self.message), help.unwrap_or_default());
+        let annotation = format!("{kind} {}::{}", properties.join(","), escape_data(&text));
+        format!("::{}", without_commands(&annotation))
     }
 }
 

@@ -3,7 +3,6 @@
 //! In: diagnostics. Out: text for a terminal. However large a file or a line is, a drawing shows a
 //! window of it, and no control character of a file reaches the terminal.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use miette::{
 
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::source::{Source, Span};
+use crate::visible::{Page, is_hidden, visible};
 
 /// Most problems that are shown in full; the rest is only counted.
 pub const MAX_SHOWN: usize = 50;
@@ -29,7 +29,7 @@ pub struct Style {
 
 /// Draws diagnostics for people, in their order, at most [`MAX_SHOWN`] of them. `hidden` more are
 /// only counted.
-pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> String {
+pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> Page {
     let theme = if style.color {
         GraphicalTheme::unicode()
     } else {
@@ -41,21 +41,22 @@ pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> String {
         .with_links(false)
         .with_primary_span_start()
         .with_show_related_as_nested(true);
-    let mut text = String::new();
+    let mut page = Page::new(style.color);
     for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
-        let drawn = Drawn::new(diagnostic);
+        let mut text = String::new();
         handler
-            .render_report(&mut text, &drawn)
+            .render_report(&mut text, &Drawn::new(diagnostic))
             .expect("writing to a string cannot fail");
-        text.push('\n');
+        page.drawn(&text);
+        page.line("");
     }
     let hidden = hidden + diagnostics.len().saturating_sub(MAX_SHOWN) as u64;
     if hidden > 0 {
-        text.push_str(&format!(
-            "… and {hidden} more; the first {MAX_SHOWN} are shown\n"
+        page.line(&format!(
+            "… and {hidden} more; the first {MAX_SHOWN} are shown"
         ));
     }
-    text
+    page
 }
 
 /// A [`Diagnostic`] as miette sees it.
@@ -71,7 +72,7 @@ impl<'d> Drawn<'d> {
             .iter()
             .filter(|(_, place)| !diagnostic.is_near(place))
             .map(|(message, place)| Elsewhere {
-                message: message.clone(),
+                message: visible(message).into_owned(),
                 place: place.clone(),
             })
             .collect();
@@ -145,7 +146,7 @@ impl miette::Diagnostic for Drawn<'_> {
             .iter()
             .filter(|(_, place)| self.diagnostic.is_near(place));
         let others = here.map(|(message, place)| {
-            LabeledSpan::new_with_span(Some(message.clone()), source_span(place))
+            LabeledSpan::new_with_span(Some(visible(message).into_owned()), source_span(place))
         });
         Some(Box::new(own.chain(others)))
     }
@@ -245,7 +246,7 @@ impl SourceCode for Source {
         let (_, start_of_line) = self.line_of(from.1 as u32);
         let column = text[start_of_line as usize..from.1].chars().count();
         Ok(Box::new(MietteSpanContents::new_named(
-            self.name().to_owned(),
+            visible(self.name()).into_owned(),
             &self.shown().as_bytes()[from.1..stop],
             SourceSpan::new(from.1.into(), stop - from.1),
             (self.lines_before() + from.0) as usize,
@@ -262,33 +263,10 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Whether a terminal would act on a character instead of showing it: control characters, and the
-/// marks that change the direction of text.
-fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Text of a message with every hidden character written as an escape.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_hidden(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
-
 /// A file's text with every hidden character replaced by one of the same width in bytes, so that
 /// places stay where they are. `None` if there is none.
 pub(super) fn without_hidden(text: &str) -> Option<String> {
-    let may_hide =
-        |b: u8| (b < b' ' && !matches!(b, b'\t' | b'\n')) || matches!(b, 0x7F | 0xC2 | 0xE2);
+    let may_hide = |b: u8| (b < b' ' && !matches!(b, b'\t' | b'\n')) || b >= 0x7F;
     if !text.bytes().any(may_hide) {
         return None;
     }
@@ -296,13 +274,17 @@ pub(super) fn without_hidden(text: &str) -> Option<String> {
     let acts =
         |at: usize, c: char| is_hidden(c) && c != '\t' && c != '\n' && !(c == '\r' && is_break(at));
     text.char_indices().find(|(at, c)| acts(*at, *c))?;
-    let shown = text.char_indices().map(|(at, c)| match c.len_utf8() {
-        _ if !acts(at, c) => c,
-        1 => '?',
-        2 => '·',
-        _ => '\u{FFFD}',
-    });
-    Some(shown.collect())
+    let mut shown = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        match c.len_utf8() {
+            _ if !acts(at, c) => shown.push(c),
+            1 => shown.push('?'),
+            2 => shown.push('·'),
+            3 => shown.push('\u{FFFD}'),
+            _ => shown.push_str("\u{FFFD}?"),
+        }
+    }
+    Some(shown)
 }
 
 #[cfg(test)]
@@ -315,7 +297,7 @@ mod tests {
             color: false,
             width: 80,
         };
-        render(&[diagnostic], 0, style)
+        render(&[diagnostic], 0, style).as_str().to_owned()
     }
 
     #[test]

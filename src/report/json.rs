@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::summary::Summary;
 use crate::journal::record::StartRecord;
 use crate::run::event::{ApplyStarted, Input, Invocation, Selected, Service, Stopped};
+use crate::visible;
 
 /// The report of an apply. `starts` comes last, so that it can be written as it is read.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -97,11 +98,12 @@ pub fn write(
     let open = head
         .strip_suffix("\n}")
         .expect("a struct is written as an object");
-    out.write_all(open.as_bytes())?;
+    out.write_all(visible::json(open).as_bytes())?;
     out.write_all(b",\n  \"starts\": [")?;
     for (position, start) in starts.enumerate() {
         out.write_all(if position == 0 { b"\n    " } else { b",\n    " })?;
-        serde_json::to_writer(&mut out, &start?)?;
+        let start = serde_json::to_string(&start?)?;
+        out.write_all(visible::json(&start).as_bytes())?;
     }
     out.write_all(b"\n  ]\n}\n")?;
     out.flush()

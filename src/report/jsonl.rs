@@ -11,6 +11,7 @@ use crate::run::event::{
     ApplyFinished, ApplyStarted, AttemptFailed, Event, PaceChanged, StartFinished, Stopped,
     WorkflowEnded, WorkflowOpen,
 };
+use crate::visible;
 
 /// A line: an event, and for the last one what it all came to.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -87,6 +88,7 @@ pub fn finish(
 }
 
 fn line(mut out: impl Write, line: Line<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut out, &line)?;
+    let line = serde_json::to_string(&line)?;
+    out.write_all(visible::json(&line).as_bytes())?;
     out.write_all(b"\n")
 }

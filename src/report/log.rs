@@ -26,7 +26,7 @@ pub fn log(event: &Event) {
             attempt = failed.attempt,
             code = failed.error.code,
             reason = failed.error.reason,
-            message = failed.error.message,
+            error = failed.error.message,
             retry_in_ms = failed.retry_in_ms,
             "attempt failed"
         ),
@@ -47,7 +47,7 @@ pub fn log(event: &Event) {
                     attempts = finished.attempts,
                     code = error.code,
                     reason = error.reason,
-                    message = error.message,
+                    error = error.message,
                     "start finished"
                 ),
                 None if finished.outcome == Outcome::Skipped => {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::summary::Summary;
+use crate::visible;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -74,7 +75,7 @@ impl Progress {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
                 let line = line(self.total, self.began, self.waits, summary);
-                bar.set_message(line);
+                bar.set_message(visible::line(&line).into_owned());
             }
             Shown::Lines(print) => {
                 if Instant::now() >= self.line_due {

@@ -1,7 +1,6 @@
 //! The result of an apply for people: what deserves a look, and a line that hides nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use console::Style;
@@ -11,6 +10,7 @@ use crate::run::event::{
     ErrorRecord, Event, ExistingState, Outcome, StartFinished, Stopped, WorkflowEnd, WorkflowEnded,
     WorkflowOpen, WorkflowStatus,
 };
+use crate::visible::{Page, visible, visible_to};
 
 /// Up to this many starts, every one is shown; beyond, only what is not plain success.
 const SHOW_ALL_UP_TO: u64 = 25;
@@ -20,6 +20,9 @@ const MAX_ROWS: usize = 50;
 
 /// Longest result and message in a row, in characters.
 const MAX_TEXT: usize = 300;
+
+/// Longest name in a row that somebody else gives, such as a run ID or the type of a failure.
+const MAX_NAME: usize = 200;
 
 /// Widest column of Workflow IDs, in columns; longer IDs push the rest of their row to the right.
 const MAX_ID_WIDTH: usize = 44;
@@ -79,7 +82,7 @@ impl Table {
                 let bad = workflow.status != WorkflowStatus::Completed;
                 let shown = self.show_all || bad || self.rows.contains_key(index);
                 if shown && let Some(row) = self.row(*index) {
-                    row.workflow_id = workflow_id.to_string();
+                    row.workflow_id = visible(workflow_id).into_owned();
                     row.end(workflow);
                 }
             }
@@ -95,31 +98,31 @@ impl Table {
         Some(self.rows.entry(index).or_default())
     }
 
-    /// The table and the summary as text, for a terminal of so many columns if there is one.
+    /// The table and the summary, for a terminal of so many columns if there is one.
     pub fn render(
         &self,
         summary: &Summary,
         took: Duration,
         color: bool,
         columns: Option<usize>,
-    ) -> String {
-        let mut text = String::new();
+    ) -> Page {
+        let mut page = Page::new(color);
         let widths = self
             .rows
             .values()
             .map(|row| console::measure_text_width(&row.workflow_id));
         let width = widths.max().unwrap_or(0).min(MAX_ID_WIDTH);
         for row in self.rows.values() {
-            row.render(&mut text, width, color, columns);
+            row.render(&mut page, width, columns);
         }
         if self.hidden > 0 {
-            line(
-                &mut text,
-                format_args!("… and {} more; `-o json` lists all of them", self.hidden),
-            );
+            page.line(&format!(
+                "… and {} more; `-o json` lists all of them",
+                self.hidden
+            ));
         }
         if !self.rows.is_empty() {
-            text.push('\n');
+            page.line("");
         }
         let starts = if summary.total == 1 {
             "start"
@@ -127,39 +130,31 @@ impl Table {
             "starts"
         };
         let words = summary.starts_in_words();
-        line(
-            &mut text,
-            format_args!("{} {starts}: {words} in {}", summary.total, seconds(took)),
-        );
+        let took = seconds(took);
+        page.line(&format!("{} {starts}: {words} in {took}", summary.total));
         if let Some(workflows) = &summary.workflows {
-            line(
-                &mut text,
-                format_args!("workflows: {}", workflows.in_words()),
-            );
+            page.line(&format!("workflows: {}", workflows.in_words()));
         }
         if summary.existing_failed > 0 {
-            line(
-                &mut text,
-                format_args!(
-                    "{} existing count as failed, as failExisting says",
-                    summary.existing_failed
-                ),
-            );
+            page.line(&format!(
+                "{} existing count as failed, as failExisting says",
+                summary.existing_failed
+            ));
         }
-        text
+        page
     }
-}
-
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    writeln!(text, "{arguments}").expect("writing to a string cannot fail");
 }
 
 impl Row {
     fn fill(&mut self, finished: &StartFinished) {
         self.outcome = Some(finished.outcome);
-        self.workflow_id.clone_from(&finished.workflow_id);
-        self.place = format!("{}:{}", finished.source.file, finished.source.line);
-        self.detail = match (finished.existing_state, &finished.run_id) {
+        // Widths are those of what is shown.
+        self.workflow_id = visible(&finished.workflow_id).into_owned();
+        let file = visible_to(&finished.source.file, MAX_TEXT);
+        self.place = format!("{file}:{}", finished.source.line);
+        let run_id = finished.run_id.as_deref();
+        let run_id = run_id.map(|run_id| visible_to(run_id, MAX_NAME));
+        self.detail = match (finished.existing_state, run_id) {
             (Some(ExistingState::Running), Some(run_id)) => format!("running run {run_id}"),
             (Some(ExistingState::Closed), Some(run_id)) => format!("closed run {run_id}"),
             (None, Some(run_id)) => format!("run {run_id}"),
@@ -173,20 +168,21 @@ impl Row {
         self.detail = end.status.as_str().to_owned();
         if let Some(result) = &end.result {
             self.detail.push_str("  ");
-            self.detail.push_str(&shorten(&result.to_string()));
+            self.detail
+                .push_str(&visible_to(&result.to_string(), MAX_TEXT));
         }
         for failure in end.failure.iter().flat_map(|failure| failure.chain()) {
             let kind = failure
                 .kind
                 .as_ref()
-                .map(|kind| format!("{kind}: "))
+                .map(|kind| format!("{}: ", visible_to(kind, MAX_NAME)))
                 .unwrap_or_default();
             self.notes
-                .push(format!("{kind}{}", shorten(&failure.message)));
+                .push(format!("{kind}{}", visible_to(&failure.message, MAX_TEXT)));
         }
     }
 
-    fn render(&self, text: &mut String, width: usize, color: bool, columns: Option<usize>) {
+    fn render(&self, page: &mut Page, width: usize, columns: Option<usize>) {
         let outcome = self.outcome.map_or("", Outcome::as_str);
         let ended_well = self
             .status
@@ -197,26 +193,25 @@ impl Row {
         } else {
             Style::new().red()
         };
-        let outcome = style
-            .force_styling(color)
-            .apply_to(format!("{outcome:<13}"));
+        let outcome = format!("{outcome:<13}");
         let padding = width.saturating_sub(console::measure_text_width(&self.workflow_id));
-        let row = format!("{outcome} {}{:padding$}", self.workflow_id, "");
+        let row = format!(" {}{:padding$}", self.workflow_id, "");
         let place = if good { "" } else { &self.place };
         let rest = [self.detail.as_str(), place].into_iter();
         let rest: Vec<&str> = rest.filter(|part| !part.is_empty()).collect();
         let whole = format!("{row}  {}", rest.join("  "));
-        if columns.is_none_or(|columns| console::measure_text_width(&whole) <= columns) {
-            line(text, format_args!("{}", whole.trim_end()));
+        let length = outcome.len() + console::measure_text_width(&whole);
+        if columns.is_none_or(|columns| length <= columns) {
+            page.styled(style, &outcome, whole.trim_end());
         } else {
             // A terminal would break the line in the middle of a run ID.
-            line(text, format_args!("{}", row.trim_end()));
+            page.styled(style, &outcome, row.trim_end());
             for part in rest {
-                line(text, format_args!("{:14}{part}", ""));
+                page.line(&format!("{:14}{part}", ""));
             }
         }
         for note in &self.notes {
-            line(text, format_args!("{:14}{note}", ""));
+            page.line(&format!("{:14}{note}", ""));
         }
     }
 }
@@ -226,9 +221,10 @@ fn error_line(error: &ErrorRecord) -> String {
     let cause = error
         .cause
         .as_ref()
-        .map(|cause| format!(" ({cause})"))
+        .map(|cause| format!(" ({})", visible_to(cause, MAX_NAME)))
         .unwrap_or_default();
-    format!("{}{cause}: {}", error.code, shorten(&error.message))
+    let code = visible_to(&error.code, MAX_NAME);
+    format!("{code}{cause}: {}", visible_to(&error.message, MAX_TEXT))
 }
 
 /// Why an apply ended early, as a sentence.
@@ -240,7 +236,7 @@ pub fn reason(stopped: &Stopped) -> String {
             format!("no further starts were made, because {count} had failed (--max-failures)")
         }
         Stopped::Timeout => "the command timeout passed: no further starts were made".to_owned(),
-        Stopped::NoConnection { message } => format!("no starts were made: {message}"),
+        Stopped::NoConnection { message, .. } => format!("no starts were made: {message}"),
         Stopped::Refusal { error } => {
             format!(
                 "no further starts were made, because each would be refused: {}",
@@ -260,19 +256,11 @@ pub fn reason(stopped: &Stopped) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
-    // A message must not move the cursor or recolour the terminal.
-    let text: String = text
-        .chars()
-        .map(|character| match character {
-            '\n' => '⏎',
-            other if other.is_control() => '\u{fffd}',
-            other => other,
-        })
-        .collect();
-    match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// What to do about an apply that ended early, if that is known.
+pub fn help(stopped: &Stopped) -> Option<&str> {
+    match stopped {
+        Stopped::NoConnection { help, .. } => help.as_deref(),
+        _ => None,
     }
 }
 

@@ -408,6 +408,9 @@ pub enum Stopped {
     NoConnection {
         /// What happened.
         message: String,
+        /// What to do about it, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
     },
     /// The service refuses every start.
     Refusal {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 /// What each module of the library may name of the others. `cli` belongs to the binary and may
 /// know all. `manifest` is the first stage and knows nothing.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("manifest", &[]),
-    ("expand", &["manifest"]),
+    ("visible", &[]),
+    ("manifest", &["visible"]),
+    ("expand", &["manifest", "visible"]),
     ("preview", &["expand::start", "expand::identity"]),
     ("run", &["expand::start", "expand::identity"]),
     (
@@ -24,6 +25,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "expand::start::SourceLine",
             "manifest::diagnostic::DiagnosticRecord",
             "manifest::schema",
+            "visible",
         ],
     ),
 ];

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use temporal_manifest::expand::render::{document_head, start_value};
 use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::report::rendered::Rendered;
+use temporal_manifest::visible;
 
 use super::Wanted;
 use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
@@ -116,8 +117,8 @@ fn lines(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
             source: start.source.clone(),
             start: start_value(&start),
         };
-        serde_json::to_writer(&mut out, &line).map_err(io::Error::from)?;
-        out.write_all(b"\n")?;
+        let line = serde_json::to_string(&line).map_err(io::Error::from)?;
+        writeln!(out, "{}", visible::json(&line))?;
     }
     Ok(out.flush()?)
 }

@@ -172,10 +172,7 @@ impl Batch {
                 let color = settings::color(global.color, environment, terminal);
                 let took = finished_at.duration_since(started.at).unsigned_abs();
                 let columns = environment.width.filter(|_| terminal);
-                let text = table.render(&summary, took, color, columns);
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())?;
-                out.flush()
+                output::page(&table.render(&summary, took, color, columns))
             }
         });
         output::written(written, exit)

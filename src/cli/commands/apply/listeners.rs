@@ -265,9 +265,8 @@ impl Listeners {
             (Some(table), _) => {
                 let took = self.finished_at.duration_since(self.started.at);
                 let took = took.unsigned_abs();
-                let text = table.render(&self.summary, took, self.color, self.columns);
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+                let page = table.render(&self.summary, took, self.color, self.columns);
+                output::page(&page)
             }
             (None, OutputFormat::Json) => {
                 self.write_report(&mut BufWriter::new(io::stdout().lock()))
@@ -280,6 +279,9 @@ impl Listeners {
             && self.failure.is_none()
         {
             output::say(&format!("error: {}", text::reason(stopped)));
+            if let Some(help) = text::help(stopped) {
+                output::say(&format!("  help: {help}"));
+            }
         }
         shown
     }

@@ -11,9 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use temporal_manifest::client::connect::{
-    ConnectError, Prepared, connect, prepare as prepare_connection,
-};
+use temporal_manifest::client::connect::{Prepared, connect, prepare as prepare_connection};
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::journal::record::{Header, VERSION};
 use temporal_manifest::journal::resume::resume;
@@ -306,7 +304,8 @@ impl Making {
             Err(error) => {
                 engine::skip(work, &self.context, &events).await;
                 Some(Stopped::NoConnection {
-                    message: with_help(&error),
+                    message: error.to_string(),
+                    help: error.help(),
                 })
             }
         };
@@ -330,13 +329,6 @@ impl Making {
             stopped,
         };
         send(&events, Event::ApplyFinished(finished)).await;
-    }
-}
-
-fn with_help(error: &ConnectError) -> String {
-    match error.help() {
-        Some(help) => format!("{error}\n  help: {help}"),
-        None => error.to_string(),
     }
 }
 
