@@ -1,14 +1,16 @@
 //! The file behind a journal.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::reader::Reader;
+use super::lines::{Damage, Lines, Unread};
 use super::record::{Header, Line, StartRecord, Written};
+use super::seal::seal;
 use super::table::{Column, Entry, Table};
 use crate::run::event::{Event, WorkflowEnd};
 
@@ -55,15 +57,21 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder, a pipe, a device.
+    #[error("the journal `{}` is not a regular file", path.display())]
+    NotAFile {
+        /// What it is called.
+        path: PathBuf,
+    },
     /// It is no journal, or damaged in the middle.
-    #[error("the journal `{}`: line {line}: {reason}", path.display())]
+    #[error("the journal `{}`: line {line}: {damage}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
         /// What is wrong with it.
-        reason: String,
+        damage: Damage,
     },
 }
 
@@ -135,76 +143,39 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        let damaged = |line: u64, reason: String| JournalError::Damaged {
-            path: path.to_owned(),
-            line,
-            reason,
+        let unread = |unread| match unread {
+            Unread::Io(source) => failed(source),
+            Unread::Damaged(line, damage) => JournalError::Damaged {
+                path: path.to_owned(),
+                line,
+                damage,
+            },
         };
         let file = OpenOptions::new()
             .read(true)
             .write(writes)
+            // A pipe that nobody writes to would be waited for. On a file it changes nothing.
+            .custom_flags(libc::O_NONBLOCK)
             .open(path)
             .map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(JournalError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
         if writes {
             lock(&file, path)?;
         }
-        let mut reader = BufReader::new(Reader::new(&file).map_err(failed)?);
+        let mut lines = Lines::new(&file).map_err(failed)?;
+        let header = lines.header().map_err(unread)?;
         let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
-        let mut header = None;
-        let mut text = Vec::new();
-        for number in 1.. {
-            text.clear();
-            reader.read_until(b'\n', &mut text).map_err(failed)?;
-            if !text.ends_with(b"\n") {
-                // The end, or a line that was being written when the machine or program stopped.
-                break;
-            }
-            let line: Line = serde_json::from_slice(&text).map_err(|error| {
-                let known = number > 1 || text.starts_with(b"{\"line\":\"header\"");
-                damaged(
-                    number,
-                    if known {
-                        error.to_string()
-                    } else {
-                        "this is no journal".to_owned()
-                    },
-                )
-            })?;
-            match (&line, &header) {
-                (Line::Header(first), None) => {
-                    if first.version != super::record::VERSION {
-                        let reason = format!(
-                            "it has version {}, and this program reads version {}",
-                            first.version,
-                            super::record::VERSION
-                        );
-                        return Err(damaged(number, reason));
-                    }
-                    header = Some(first.as_ref().clone());
-                }
-                (Line::Start(_) | Line::Workflow(_) | Line::Open(_), Some(header))
-                    if !line.fits(header) =>
-                {
-                    return Err(damaged(
-                        number,
-                        "it is about a start that the header does not count".to_owned(),
-                    ));
-                }
-                (_, None) | (Line::Header(_), Some(_)) => {
-                    return Err(damaged(
-                        number,
-                        "the header must be the first line".to_owned(),
-                    ));
-                }
-                _ => take(&line),
-            }
+        journal.length = lines.length();
+        while let Some(line) = lines.next(&header).map_err(unread)? {
+            take(&line);
             journal.note(line.place()).map_err(failed)?;
-            journal.length += text.len() as u64;
+            journal.length += lines.length();
         }
-        let Some(header) = header else {
-            return Err(damaged(1, "this is no journal".to_owned()));
-        };
         if writes {
             let file = journal.lines.get_mut();
             file.set_len(journal.length).map_err(failed)?;
@@ -250,6 +221,7 @@ impl Journal {
     fn append(&mut self, line: &impl Serialize, place: Option<(u64, Column)>) -> io::Result<()> {
         self.text.clear();
         serde_json::to_writer(&mut self.text, line)?;
+        seal(&mut self.text);
         self.text.push(b'\n');
         self.lines.write_all(&self.text)?;
         self.note(place)?;
@@ -300,21 +272,21 @@ impl Journal {
     /// The disk fails.
     pub fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<StartRecord>> + use<>> {
         self.flush()?;
-        let mut lines = Lines {
-            reader: BufReader::new(Reader::new(self.lines.get_ref())?),
-            position: 0,
-        };
+        let mut lines = Lines::new(self.lines.get_ref())?;
+        let mut position = 0;
+        let mut at = move |offset| lines.at(offset, &mut position).map_err(changed);
         let records = self.table.entries()?.map(move |entry| {
-            let Entry { outcome, end } = entry?;
+            let (index, Entry { outcome, end }) = entry?;
             let Some(outcome) = outcome else {
                 return Ok(None);
             };
-            let Line::Start(start) = lines.at(outcome)? else {
-                return Err(misplaced());
+            let start = match at(outcome)? {
+                Line::Start(start) if start.index == index => start,
+                _ => return Err(misplaced()),
             };
-            let workflow: Option<WorkflowEnd> = match end.map(|end| lines.at(end)).transpose()? {
-                Some(Line::Workflow(ended)) => Some(ended.workflow),
-                Some(Line::Open(open)) => Some(open.workflow),
+            let workflow: Option<WorkflowEnd> = match end.map(&mut at).transpose()? {
+                Some(Line::Workflow(ended)) if ended.index == index => Some(ended.workflow),
+                Some(Line::Open(open)) if open.index == index => Some(open.workflow),
                 Some(_) => return Err(misplaced()),
                 None => None,
             };
@@ -340,6 +312,14 @@ fn misplaced() -> io::Error {
     io::Error::other("the journal was changed while it was open")
 }
 
+/// A line that was whole when it was read or written first.
+fn changed(unread: Unread) -> io::Error {
+    match unread {
+        Unread::Io(error) => error,
+        Unread::Damaged(..) => misplaced(),
+    }
+}
+
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
@@ -352,22 +332,5 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
             path: path.to_owned(),
             source,
         }),
-    }
-}
-
-/// Lines at offsets that mostly rise.
-struct Lines {
-    reader: BufReader<Reader>,
-    position: u64,
-}
-
-impl Lines {
-    fn at(&mut self, offset: u64) -> io::Result<Line> {
-        self.reader
-            .seek_relative(offset as i64 - self.position as i64)?;
-        let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line)?;
-        self.position = offset + read as u64;
-        Ok(serde_json::from_slice(&line)?)
     }
 }

@@ -5,9 +5,12 @@
 //! which a later invocation can go on with, or from a temporary one.
 
 mod file;
+mod lines;
 mod reader;
 pub mod record;
 pub mod resume;
+mod seal;
 mod table;
 
 pub use file::{Journal, JournalError};
+pub use lines::{Damage, MAX_STARTS};

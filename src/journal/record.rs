@@ -10,12 +10,23 @@ use crate::run::event::{
 };
 
 /// The version of the line format that this program writes, and the only one it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What a line is in a file: the line itself and, as its last field, its check sum.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "temporal-manifest journal line", extend("$id" = "urn:temporal-manifest:journal:v2"))]
+pub struct Sealed {
+    /// What the line says.
+    #[serde(flatten)]
+    line: Line,
+    /// XXH3 (64 bits, no seed) of the line's bytes before `,"xxh3":`, in 16 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    xxh3: String,
+}
 
 /// One line of a journal. Never an argument, memo, header or secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "line", rename_all = "camelCase")]
-#[schemars(title = "temporal-manifest journal line", extend("$id" = "urn:temporal-manifest:journal:v1"))]
 pub enum Line {
     /// The first line: what the journal is about. Synced to disk before the first call.
     Header(Box<Header>),
@@ -39,8 +50,35 @@ pub struct Header {
     pub version: u32,
     /// SHA-256 over all starts, in order: a changed manifest has another one.
     pub digest: String,
+    /// ID of the namespace, which no other cluster's has; absent if the service did not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_id: Option<String>,
+    /// What gives the outcomes their meaning.
+    pub settings: Settings,
     /// The invocation that began the journal, its service and its inputs.
     pub apply: ApplyStarted,
+}
+
+/// What gives the outcomes of an apply their meaning, beside its starts. Who goes on with its journal
+/// keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Whether every start whose Workflow exists already counts as failed. Default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fail_existing: bool,
+    /// Most starts that may fail before no further one is made. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failures: Option<u64>,
+    /// Whether Workflows are waited for. Default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wait: bool,
+    /// Longest time to wait after the last start, in milliseconds. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_timeout_ms: Option<u64>,
+    /// Whether results are left out. Default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hide_results: bool,
 }
 
 /// An invocation goes on with a journal.
@@ -51,18 +89,17 @@ pub struct Resumed {
     pub at: Timestamp,
     /// ID of the invocation.
     pub invocation_id: String,
+    /// ID of the namespace, if the service told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_id: Option<String>,
+    /// What gives the outcomes from here on their meaning.
+    pub settings: Settings,
 }
 
 impl Line {
-    /// Whether a line about a start is about one of those that the header counts.
-    pub(super) fn fits(&self, header: &Header) -> bool {
-        let indices = header.apply.indices();
-        match self {
-            Line::Start(finished) => finished.index < indices,
-            Line::Workflow(ended) => ended.index < indices,
-            Line::Open(open) => open.index < indices,
-            Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => true,
-        }
+    /// The start that it is about.
+    pub(super) fn index(&self) -> Option<u64> {
+        self.place().map(|(index, _)| index)
     }
 
     /// Where the table notes it, if it is about a start.

@@ -39,6 +39,9 @@ pub(super) struct Table {
     /// Offsets in a row that lay before the window.
     before: u32,
     starts: u64,
+    /// For each so many starts as the window holds, whether one of them has a line: a journal may
+    /// be about very many starts and have few lines.
+    noted: Vec<bool>,
 }
 
 /// Where a start's lines begin.
@@ -57,12 +60,18 @@ impl Table {
             first: 0,
             before: 0,
             starts: 0,
+            noted: Vec::new(),
         })
     }
 
     /// Notes that a line of the start `index` begins at `offset`.
     pub(super) fn note(&mut self, index: u64, column: Column, offset: u64) -> io::Result<()> {
         self.starts = self.starts.max(index + 1);
+        let stretch = (index / WINDOW) as usize;
+        if self.noted.len() <= stretch {
+            self.noted.resize(stretch + 1, false);
+        }
+        self.noted[stretch] = true;
         if index < self.first {
             self.before += 1;
         } else {
@@ -101,20 +110,36 @@ impl Table {
         self.file.write_all_at(used, self.first * ENTRY as u64)
     }
 
-    /// Reads the entry of every start, in order.
-    pub(super) fn entries(&self) -> io::Result<impl Iterator<Item = io::Result<Entry>> + use<>> {
+    /// Reads the entries of the starts, in order; not all of those that have none.
+    pub(super) fn entries(
+        &self,
+    ) -> io::Result<impl Iterator<Item = io::Result<(u64, Entry)>> + use<>> {
         self.flush()?;
-        let mut file = BufReader::new(Reader::new(&self.file)?);
-        let mut offset = move || -> io::Result<Option<u64>> {
+        let mut file = BufReader::with_capacity(WINDOW as usize, Reader::new(&self.file)?);
+        let mut position = 0;
+        let mut offset = move |at: u64| -> io::Result<Option<u64>> {
+            file.seek_relative(at as i64 - position as i64)?;
             let mut bytes = [0; 8];
             file.read_exact(&mut bytes)?;
+            position = at + 8;
             Ok(u64::from_le_bytes(bytes).checked_sub(1))
         };
-        Ok((0..self.starts).map(move |_| {
-            Ok(Entry {
-                outcome: offset()?,
-                end: offset()?,
-            })
+        let starts = self.starts;
+        let noted: Vec<u64> = (0..)
+            .zip(&self.noted)
+            .filter(|(_, noted)| **noted)
+            .map(|(stretch, _)| stretch * WINDOW)
+            .collect();
+        let indices = noted
+            .into_iter()
+            .flat_map(move |first| first..starts.min(first + WINDOW));
+        Ok(indices.map(move |index| {
+            let place = index * ENTRY as u64;
+            let entry = Entry {
+                outcome: offset(place)?,
+                end: offset(place + 8)?,
+            };
+            Ok((index, entry))
         }))
     }
 }
@@ -179,10 +204,13 @@ mod tests {
                 }
             }
             let entries = table.entries().expect("the table can be read");
-            for (index, entry) in entries.enumerate() {
-                let entry = entry.expect("the table can be read");
+            let mut last = None;
+            for entry in entries {
+                let (index, entry) = entry.expect("the table can be read");
+                prop_assert!(last < Some(index), "in order");
+                last = Some(index);
                 let none = Entry { outcome: None, end: None };
-                let expected = told.remove(&(index as u64)).unwrap_or(none);
+                let expected = told.remove(&index).unwrap_or(none);
                 prop_assert_eq!(entry, expected, "start {}", index);
             }
             prop_assert!(told.is_empty());

@@ -7,7 +7,7 @@ use super::jsonl;
 use super::problem::Problem;
 use super::rendered::Rendered;
 use super::validation::Validation;
-use crate::journal::record::Line;
+use crate::journal::record::Sealed;
 
 /// The committed `schemas/report.schema.json`: the document of `apply -o json`.
 pub const REPORT: &str = include_str!("../../schemas/report.schema.json");
@@ -49,7 +49,7 @@ pub fn generate_render() -> Value {
 
 /// Generates the journal's schema. A test keeps the committed file equal to it.
 pub fn generate_journal() -> Value {
-    generate::<Line>()
+    generate::<Sealed>()
 }
 
 /// Generates the report's schema. A test keeps the committed file equal to it.

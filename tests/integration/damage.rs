@@ -2,7 +2,7 @@
 //! journals that were made to do harm.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use temporal_manifest::journal::Journal;
@@ -53,56 +53,190 @@ fn told(path: &Path) -> Result<Vec<(u64, String, String, String)>, String> {
     told.collect()
 }
 
+/// Every bit of a short journal, and random ones of a longer one. The program is asked now and then,
+/// the library always.
 #[test]
-fn some_flipped_bits_of_a_journal_are_believed() {
-    let (folder, journal) = applied(3);
-    let whole = std::fs::read(&journal).expect("there is a journal");
-    let before = told(&journal).expect("it can be read");
-    let copy = folder.path().join("flipped.journal");
+fn a_flipped_bit_anywhere_is_refused_with_its_line() {
     let mut dice = dice();
-    let mut believed = 0;
-    for _ in 0..2_000 {
-        let bit = dice.usize(..whole.len() * 8);
-        let mut flipped = whole.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&copy, &flipped).expect("it can be written");
-        believed += usize::from(told(&copy).is_ok_and(|told| told != before));
+    for starts in [1, 200] {
+        let (folder, journal) = applied(starts);
+        let whole = std::fs::read(&journal).expect("there is a journal");
+        told(&journal).expect("it can be read");
+        let bits: Vec<usize> = match starts {
+            1 => (0..whole.len() * 8).collect(),
+            _ => (0..1_000).map(|_| dice.usize(..whole.len() * 8)).collect(),
+        };
+        let copy = folder.path().join("flipped.journal");
+        for (position, bit) in bits.into_iter().enumerate() {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&copy, &flipped).expect("it can be written");
+            let line = 1 + whole[..bit / 8].iter().filter(|it| **it == b'\n').count();
+            let named = format!(": line {line}: ");
+            let refused = told(&copy).expect_err("it is not believed");
+            assert!(refused.contains(&named), "bit {bit}: {refused}");
+            if position % 1_000 == 0 {
+                let refused = report(&folder, "flipped.journal").expect_code(8);
+                assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+                assert_eq!(refused.stdout, "");
+            }
+        }
     }
-    assert!(believed > 0);
 }
 
-/// A journal with a header that counts so many starts, and a line about one of them.
-fn hostile(folder: &Folder, total: u64, index: u64) {
+#[test]
+fn a_journal_of_another_version_is_refused_in_words_that_name_both() {
+    let (folder, journal) = applied(3);
+    let text = std::fs::read_to_string(&journal).expect("it is text");
+    // The first version had no check sums.
+    let first: String = text
+        .lines()
+        .map(|line| {
+            let (line, _) = line.split_once(",\"xxh3\"").expect("it has a sum");
+            line.replace("\"version\":2,", "\"version\":1,") + "}\n"
+        })
+        .collect();
+    folder.write("first.journal", first);
+    let words = "line 1: it has version 1, and this program reads version 2";
+    let refused = report(&folder, "first.journal").expect_code(8);
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    let fake = FakeFrontend::healthy();
+    let flags = ["--resume", "first.journal", "-o", "json"];
+    let refused = Binary::apply("manifest.json", &fake.address(), &flags)
+        .current_dir(folder.path())
+        .run()
+        .expect_code(8);
+    assert!(refused.stdout.contains(words), "{}", refused.stdout);
+    assert_eq!(fake.start_count(), 0);
+    // A later one is sealed, as far as we can know.
+    let header = text.lines().next().expect("there is a header");
+    let header = header.replace("\"version\":2,", "\"version\":3,");
+    folder.write("later.journal", sealed(&header));
+    let refused = report(&folder, "later.journal").expect_code(8);
+    let words = "line 1: it has version 3, and this program reads version 2";
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
+}
+
+/// A line with its check sum, as another program would write it.
+fn sealed(line: &str) -> String {
+    let line = match line.split_once(",\"xxh3\"") {
+        Some((line, _)) => line,
+        None => line.strip_suffix('}').expect("a line is an object"),
+    };
+    let sum = xxhash_rust::xxh3::xxh3_64(line.as_bytes());
+    format!("{line},\"xxh3\":\"{sum:016x}\"}}\n")
+}
+
+/// A journal with a header that counts so many starts, and lines about these.
+fn hostile(folder: &Folder, total: u64, indices: impl IntoIterator<Item = u64>) {
     let text = std::fs::read_to_string(folder.path().join("apply.journal")).expect("it is text");
     let lines: Vec<&str> = text.lines().collect();
     let edit = |line: &str, at: &str, value: u64| {
         let mut line: Value = serde_json::from_str(line).expect("a line is JSON");
+        line.as_object_mut().expect("it is one").remove("xxh3");
         *line.pointer_mut(at).expect("it is there") = json!(value);
-        format!("{line}\n")
+        sealed(&line.to_string())
     };
-    let text = edit(lines[0], "/apply/total", total) + &edit(lines[1], "/index", index);
+    let mut text = edit(lines[0], "/apply/total", total);
+    text.extend(indices.into_iter().map(|it| edit(lines[1], "/index", it)));
     folder.write("hostile.journal", text);
 }
 
 #[test]
-fn journals_that_count_very_many_starts_blame_the_disk() {
+fn journals_that_count_more_starts_than_there_can_be_are_refused_with_the_line() {
     let (folder, _) = applied(3);
-    hostile(&folder, 1 << 50, 1 << 40);
-    let stderr = report(&folder, "hostile.journal").expect_code(8).stderr;
-    assert!(stderr.contains("File too large"), "{stderr}");
-    let began = Instant::now();
-    hostile(&folder, 1 << 25, (1 << 25) - 1);
-    report(&folder, "hostile.journal").expect_code(6);
-    assert!(began.elapsed() < Duration::from_secs(30));
+    let limited = ["prlimit", "--as=400000000"];
+    for (total, index, words) in [
+        (
+            1 << 50,
+            1 << 40,
+            "line 1: it is about 1125899906842624 starts",
+        ),
+        (1_000_000_000, 7, "line 1: it is about 1000000000 starts"),
+        (u64::MAX, u64::MAX, "line 1: it is about "),
+        (
+            1 << 20,
+            1 << 40,
+            "line 2: it is about start 1099511627776, ",
+        ),
+        (3, 3, "line 2: it is about start 3, and the header counts 3"),
+    ] {
+        hostile(&folder, total, [index]);
+        for command in [
+            ["report", "hostile.journal", "-o", "json"].as_slice(),
+            &[
+                "apply",
+                "manifest.json",
+                "--resume",
+                "hostile.journal",
+                "-o",
+                "json",
+            ],
+        ] {
+            let refused = Binary::new(command)
+                .current_dir(folder.path())
+                .under(&limited)
+                .time_limit(Duration::from_secs(30))
+                .run()
+                .expect_code(8);
+            let document: Value = serde_json::from_str(&refused.stdout).expect("JSON");
+            assert_eq!(document["error"]["code"], "journal");
+            assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        }
+    }
 }
 
+/// As many starts as there can be, and lines about a few of them, far apart.
 #[test]
-fn a_device_is_read_until_memory_ends() {
-    let folder = Folder::new();
-    let limited = ["prlimit", "--as=400000000"];
-    let finished = Binary::new(["report", "/dev/zero"])
+fn a_journal_costs_what_its_lines_are_worth() {
+    const MOST: u64 = 100_000_000;
+    let (folder, _) = applied(3);
+    let apart = (0..50).flat_map(|n| [n * 4096 * 7, MOST - 1 - n * 4096 * 5]);
+    hostile(&folder, MOST, apart);
+    let finished = Binary::new(["report", "hostile.journal"])
         .current_dir(folder.path())
-        .under(&limited)
-        .run();
-    assert_eq!(finished.code, None, "aborted: {}", finished.stderr);
+        .under(&["prlimit", "--as=400000000"])
+        .time_limit(Duration::from_secs(20))
+        .run()
+        .expect_code(6);
+    let counted = "100000000 starts: 100 started, 99999900 skipped";
+    assert!(finished.stdout.contains(counted), "{}", finished.stdout);
+}
+
+/// Neither is waited for, nor read to its end: it has none.
+#[test]
+fn only_a_regular_file_is_a_journal() {
+    let (folder, _) = applied(1);
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("pipe"))
+        .status();
+    assert!(made.expect("mkfifo is on PATH").success());
+    let endless = folder.path().join("endless");
+    let beginning = br#"{"line":"header","version":2,"#;
+    std::fs::write(&endless, beginning).expect("it can be written");
+    let file = std::fs::OpenOptions::new().write(true).open(&endless);
+    let grown = file.and_then(|file| file.set_len(100 << 30));
+    grown.expect("a file may have a hole");
+    let fake = FakeFrontend::healthy();
+    for (path, words) in [
+        ("pipe", "is not a regular file"),
+        ("/dev/zero", "is not a regular file"),
+        ("/dev/null", "is not a regular file"),
+        (".", "the journal `.`"),
+        ("endless", "line 1: it is longer than 256 MiB"),
+    ] {
+        let reported = Binary::new(["report", path]).current_dir(folder.path());
+        let flags = ["--resume", path];
+        let resumed =
+            Binary::apply("manifest.json", &fake.address(), &flags).current_dir(folder.path());
+        for binary in [reported, resumed] {
+            let refused = binary
+                .under(&["prlimit", "--as=1000000000"])
+                .time_limit(Duration::from_secs(30))
+                .run()
+                .expect_code(8);
+            assert!(refused.stderr.contains(words), "{path}: {}", refused.stderr);
+        }
+    }
+    assert_eq!(fake.start_count(), 0);
 }

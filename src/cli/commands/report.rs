@@ -240,6 +240,10 @@ pub(super) fn cannot_read(global: &GlobalArgs, error: &JournalError) -> Exit {
             Exit::Usage,
             Some("wait for the other apply to end".to_owned()),
         ),
+        JournalError::NotAFile { .. } => (
+            Exit::NotWritten,
+            Some("name a file that `--journal` has written".to_owned()),
+        ),
         JournalError::Damaged { .. } => (
             Exit::NotWritten,
             Some(

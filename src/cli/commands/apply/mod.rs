@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use temporal_manifest::client::connect::{Prepared, connect, prepare as prepare_connection};
 use temporal_manifest::expand::identity::IdempotencyKey;
-use temporal_manifest::journal::record::{Header, VERSION};
+use temporal_manifest::journal::MAX_STARTS;
+use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::manifest::diagnostic::Severity;
 use temporal_manifest::report::files;
@@ -25,7 +26,7 @@ use temporal_manifest::run::wait::WaitLimits;
 use temporal_manifest::run::{self, Limits, engine};
 
 use super::Wanted;
-use crate::cli::args::{ApplyArgs, GlobalArgs};
+use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::{output, settings};
@@ -148,6 +149,17 @@ fn prepare(
             Some(help),
         ));
     }
+    let keeps_outcomes = args.journal.is_some()
+        || unfinished.is_some()
+        || !args.report.is_empty()
+        || global.output == Some(OutputFormat::Json);
+    if keeps_outcomes && checked.preflight.of > MAX_STARTS {
+        let message = format!(
+            "there are {} starts, and a journal or report is about {MAX_STARTS} at most",
+            checked.preflight.of
+        );
+        return Err(usage(&message, Some("split the manifests")));
+    }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     if let Some(unfinished) = &unfinished {
         fits(unfinished, &digest, selected.as_ref(), connection).map_err(|message| {
@@ -213,6 +225,14 @@ fn prepare(
     let header = Header {
         version: VERSION,
         digest,
+        namespace_id: None,
+        settings: Settings {
+            fail_existing: args.fail_existing,
+            max_failures: limits.max_failures,
+            wait: args.wait,
+            wait_timeout_ms: args.wait_timeout.map(|it| it.as_millis() as u64),
+            hide_results: args.hide_results,
+        },
         apply: started.clone(),
     };
     let past = Past::open(args, unfinished, header, &context.invocation_id)

@@ -94,6 +94,8 @@ impl Past {
         let line = Line::Resumed(Resumed {
             at: header.apply.at,
             invocation_id: invocation_id.to_owned(),
+            namespace_id: header.namespace_id,
+            settings: header.settings,
         });
         journal
             .write_line(&line)
