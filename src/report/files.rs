@@ -1,7 +1,8 @@
 //! Writes report files whole or not at all.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Writes a file by way of a temporary one beside it: whoever reads `path` finds the old content
@@ -19,18 +20,17 @@ pub fn write_atomically(
         return write(&mut out).and_then(|()| out.flush());
     };
     let path = path.as_path();
-    let mut file = BufWriter::new(temporary(path)?);
+    let there = std::fs::metadata(path).ok().map(|it| it.permissions());
+    // What replaces a private file must be private from its first byte; what is new is as public as
+    // the user's umask, to which the mode of a new file is subject, lets it be.
+    let mode = if there.is_some() { 0o600 } else { 0o666 };
+    let mut file = BufWriter::new(temporary(path, mode)?);
     write(&mut file)?;
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    // A temporary file is private; a report is as public as the user's umask lets files be.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).map_or(0o644, |old| old.permissions().mode());
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    if let Some(permissions) = there {
+        file.as_file().set_permissions(permissions)?;
     }
+    file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
@@ -42,7 +42,7 @@ pub fn write_atomically(
 /// The folder is missing or cannot be written to, or `path` is a folder.
 pub fn check(path: &Path) -> io::Result<()> {
     match target(path)? {
-        Target::File(path) => temporary(&path).map(drop),
+        Target::File(path) => temporary(&path, 0o600).map(drop),
         Target::Special => Ok(()),
     }
 }
@@ -65,13 +65,16 @@ fn target(path: &Path) -> io::Result<Target> {
     }
 }
 
-/// A file beside another one.
-fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// A new file beside another one, with this mode under the umask.
+fn temporary(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    tempfile::NamedTempFile::new_in(folder).map_err(without_path)
+    tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(without_path)
 }
 
 /// The system's own words, without the name of a temporary file that nobody knows.

@@ -26,8 +26,8 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_report_is_public_whatever_the_umask_says() {
-    for umask in ["077", "027", "022"] {
+fn a_new_report_is_as_public_as_the_umask_lets_it_be() {
+    for (umask, expected) in [("077", 0o600), ("027", 0o640), ("022", 0o644)] {
         let folder = folder();
         let script = format!("umask {umask}; exec \"$@\"");
         apply(
@@ -38,6 +38,25 @@ fn a_report_is_public_whatever_the_umask_says() {
         .under(&["sh", "-c", &script, "sh"])
         .run()
         .expect_code(0);
-        assert_eq!(mode(&folder.path().join("r.json")), 0o644, "{umask}");
+        assert_eq!(mode(&folder.path().join("r.json")), expected, "{umask}");
+    }
+}
+
+/// What the user has made of a report's file is left so.
+#[test]
+fn a_report_that_is_there_keeps_its_mode() {
+    for expected in [0o600, 0o664] {
+        let folder = folder();
+        let report = folder.write("r.json", "");
+        std::fs::set_permissions(&report, std::fs::Permissions::from_mode(expected))
+            .expect("it is ours");
+        apply(
+            &folder,
+            &FakeFrontend::healthy(),
+            &["--report", "json=r.json"],
+        )
+        .run()
+        .expect_code(0);
+        assert_eq!(mode(&report), expected);
     }
 }
