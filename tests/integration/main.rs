@@ -27,6 +27,7 @@ mod second_opinion;
 mod shards;
 mod starts;
 mod support;
+mod texts;
 mod tls;
 mod transport;
 mod visible;
