@@ -9,8 +9,10 @@ use std::borrow::Cow;
 use minijinja::{ErrorKind, Expression as Compiled};
 
 use super::casts::Cast;
+use super::concatenation;
 use super::jinja::{environment, from_jinja, words};
 use super::scope::{Constants, Found, Name, Scope, not_allowed};
+use super::text_filters;
 use crate::manifest::diagnostic::{Code, nearest};
 use crate::manifest::node::{Node, Value};
 use crate::manifest::shorten;
@@ -89,6 +91,18 @@ pub(super) fn node_of(value: Value) -> Node {
     }
 }
 
+fn compile(text: String) -> Result<Compiled<'static, 'static>, Problem> {
+    environment()
+        .compile_expression_owned(text)
+        .map_err(|error| {
+            Problem::new(
+                Code::InvalidExpression,
+                format!("this expression cannot be read: {}", words(&error)),
+            )
+            .with_help("an expression is a value such as `${{ row.id }}`, with operators and filters; to mean `${{` literally, write `${{ '${{' }}`")
+        })
+}
+
 impl Expression {
     /// Compiles an expression. `has_row` says whether `row` is defined.
     ///
@@ -106,17 +120,14 @@ impl Expression {
         }
         let expression = match lookup(text) {
             Some(lookup) => lookup,
-            None => Expression::Jinja(Box::new(
-                environment()
-                    .compile_expression_owned(text.to_owned())
-                    .map_err(|error| {
-                        Problem::new(
-                            Code::InvalidExpression,
-                            format!("this expression cannot be read: {}", words(&error)),
-                        )
-                        .with_help("an expression is a value such as `${{ row.id }}`, with operators and filters; to mean `${{` literally, write `${{ '${{' }}`")
-                    })?,
-            )),
+            None => {
+                let compiled = compile(text.to_owned())?;
+                let compiled = match concatenation::with_texts(text) {
+                    Some(text) => compile(text)?,
+                    None => compiled,
+                };
+                Expression::Jinja(Box::new(compiled))
+            }
         };
         for path in expression.paths() {
             check_path(&path, constants, has_row)?;
@@ -220,6 +231,7 @@ impl Expression {
                     .with_help("compute the value elsewhere and put it into the row"),
                 _ => Problem {
                     cell: self.only_cell(),
+                    help: text_filters::help(&error).map(str::to_owned),
                     ..Problem::failed(words(&error))
                 },
             })?;

@@ -8,13 +8,14 @@ use serde_json::Number;
 
 use super::casts::Cast;
 use super::expression::{Problem, node_of};
+use super::text_filters;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::shorten;
 use crate::manifest::source::Span;
 
 /// Work that one evaluation may take: an instruction, or 64 bytes. Enough for any text that fits
 /// into a start; the most that it allows takes some 10 ms.
-const FUEL: u64 = 400_000;
+pub(super) const FUEL: u64 = 400_000;
 
 /// Most values in what one expression comes to.
 const MAX_VALUES: usize = 100_000;
@@ -47,6 +48,7 @@ pub(super) fn environment() -> &'static Environment<'static> {
         for name in ["safe", "escape", "e", "pprint"] {
             environment.remove_filter(name);
         }
+        text_filters::install(&mut environment);
         environment
     })
 }
@@ -122,7 +124,11 @@ fn bounded(value: &Jinja, depth: usize, values: &mut usize) -> Result<Node, Prob
     }))
 }
 
-fn number(value: &Jinja) -> Result<Number, Problem> {
+/// A number as JSON has it.
+///
+/// # Errors
+/// JSON has none for it.
+pub(super) fn number(value: &Jinja) -> Result<Number, Problem> {
     if value.is_integer() {
         let signed = i64::try_from(value.clone()).map(Number::from);
         let number = signed.or_else(|_| u64::try_from(value.clone()).map(Number::from));

@@ -6,6 +6,7 @@
 mod arg_schemas;
 mod build;
 mod casts;
+mod concatenation;
 mod content;
 mod expression;
 mod folder;
@@ -25,6 +26,7 @@ mod scope;
 pub mod selection;
 pub mod start;
 mod template;
+mod text_filters;
 pub mod vars;
 mod workflow_ids;
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::expression::{Expression, Outcome, Problem};
 use super::payload::MAX_REQUEST_BYTES;
 use super::scope::{Constants, Scope};
+use super::text_filters;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::node::{Node, Value};
 use crate::manifest::source::Span;
@@ -144,10 +145,8 @@ impl Template {
 /// Adds what an expression comes to to a text.
 fn append(outcome: Outcome<'_>, text: &mut String) -> Result<(), Problem> {
     let refuse = |kind: &str| {
-        let message = format!("{kind} cannot stand inside of a text");
-        Err(Problem::new(Code::ExpressionFailed, message).with_help(
-            "make the expression the whole value, or give a default: `${{ … | default('none', true) }}`",
-        ))
+        let message = text_filters::refusal(kind);
+        Err(Problem::failed(message).with_help(text_filters::HELP))
     };
     let node = match outcome {
         Outcome::Text(part) => {
