@@ -25,6 +25,7 @@ mod scale;
 mod schemas;
 mod second_opinion;
 mod shards;
+mod slips;
 mod starts;
 mod support;
 mod texts;
