@@ -17,6 +17,7 @@ mod identity;
 mod journal;
 mod json_lines;
 mod network;
+mod once;
 mod policies;
 mod repeats;
 mod reports;
