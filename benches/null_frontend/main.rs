@@ -25,6 +25,7 @@ use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
     DescribeWorkflowExecutionResponse, GetSystemInfoRequest, GetSystemInfoResponse,
     GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
     StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
     get_system_info_response::Capabilities,
 };
 use tokio::sync::oneshot;
@@ -433,6 +434,13 @@ impl WorkflowService for Service {
         &self,
         _: Request<DescribeWorkflowExecutionRequest>,
     ) -> Result<Response<DescribeWorkflowExecutionResponse>, Status> {
+        Err(Status::not_found("workflow not found"))
+    }
+
+    async fn terminate_workflow_execution(
+        &self,
+        _: Request<TerminateWorkflowExecutionRequest>,
+    ) -> Result<Response<TerminateWorkflowExecutionResponse>, Status> {
         Err(Status::not_found("workflow not found"))
     }
 

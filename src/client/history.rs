@@ -1,4 +1,4 @@
-//! Reads the first and the last event of a run.
+//! Reads the last event of a run.
 
 use jiff::Timestamp;
 
@@ -8,27 +8,7 @@ use super::api::temporal::api::failure::v1::failure::FailureInfo;
 use super::api::temporal::api::history::v1::HistoryEvent;
 use super::api::temporal::api::history::v1::history_event::Attributes;
 use super::payload::result_value;
-use crate::run::starter::{Close, Closed, Failure, Origin};
-
-/// Who began a run, from its first event.
-pub(super) fn origin(event: &HistoryEvent) -> Option<Origin> {
-    let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &event.attributes
-    else {
-        return None;
-    };
-    Some(Origin {
-        identity: started.identity.clone(),
-        started_at: timestamp(event.event_time.unwrap_or_default()),
-    })
-}
-
-/// When a run was begun, without a word on who did it.
-pub(super) fn origin_by_time(start_time: Option<prost_types::Timestamp>) -> Option<Origin> {
-    Some(Origin {
-        identity: String::new(),
-        started_at: timestamp(start_time?),
-    })
-}
+use crate::run::starter::{Close, Closed, Failure};
 
 /// How a run ended, if `event` is a run's last one.
 pub(super) fn close(event: HistoryEvent) -> Option<Close> {

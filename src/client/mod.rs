@@ -17,17 +17,18 @@ mod unverified;
 use std::time::Duration;
 
 use tonic::Status;
-use uuid::Uuid;
 
-use crate::expand::start::Start;
-use crate::run::starter::{Answer, Close, Found, Origin, Patience, Policies, StartError, Starter};
+use crate::expand::start::{IdConflictPolicy, Start};
+use crate::run::starter::{Answer, Close, Described, Patience, StartError, StartRequest, Starter};
 use api::temporal::api::common::v1::WorkflowExecution;
 use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType, WorkflowExecutionStatus};
 use api::temporal::api::history::v1::HistoryEvent;
+use api::temporal::api::workflow::v1::RequestIdInfo;
 use api::temporal::api::workflowservice::v1::{
     DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
-    StartWorkflowExecutionResponse,
+    StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse,
 };
 use call::{Caller, method};
 use connect::Connection;
@@ -41,20 +42,30 @@ pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 /// Source: temporal dynamic config `history.longPollExpirationInterval`.
 const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What the history of a run says that was ended for a start.
+const TERMINATION_REASON: &str = "replaced by a start with idConflictPolicy TerminateExisting";
+
+/// The first version of the service, major and minor, that tells with each accepted start whether
+/// the request began the run.
+const TELLS_WHO_BEGAN: (u32, u32) = (1, 25);
+
 /// A connection to a Temporal Service that has answered.
 #[derive(Clone, Debug)]
 pub struct Client {
     caller: Caller,
     connection: Connection,
     server_version: String,
+    tells_who_began: bool,
 }
 
 impl Client {
     fn new(caller: Caller, connection: Connection, server_version: String) -> Self {
+        let tells_who_began = version(&server_version).is_none_or(|it| it >= TELLS_WHO_BEGAN);
         Client {
             caller,
             connection,
             server_version,
+            tells_who_began,
         }
     }
 
@@ -72,8 +83,8 @@ impl Client {
         error
     }
 
-    /// What the service knows of a run.
-    async fn describe(
+    /// What the service says of a run.
+    async fn description(
         &self,
         workflow_id: &str,
         run_id: &str,
@@ -88,22 +99,11 @@ impl Client {
             .map_err(|status| self.error(&status))
     }
 
-    /// Whether a run has not ended.
-    async fn is_open(&self, workflow_id: &str, run_id: &str) -> Result<bool, StartError> {
-        let info = (self.describe(workflow_id, run_id).await?).workflow_execution_info;
-        let status = info.unwrap_or_default().status();
-        Ok(matches!(
-            status,
-            WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused
-        ))
-    }
-
-    /// The last or the first event of a run's history. Boxed, as starts carry the room for it.
-    async fn event(
+    /// The last event of a run's history, once it is there.
+    async fn last_event(
         &self,
         workflow_id: &str,
         run_id: &str,
-        which: HistoryEventFilterType,
         patience: Patience,
     ) -> Result<Option<Box<HistoryEvent>>, StartError> {
         let message = GetWorkflowExecutionHistoryRequest {
@@ -111,7 +111,7 @@ impl Client {
             execution: Some(execution(workflow_id, run_id)),
             maximum_page_size: 1,
             wait_new_event: patience == Patience::LongPoll,
-            history_event_filter_type: which.into(),
+            history_event_filter_type: HistoryEventFilterType::CloseEvent.into(),
             skip_archival: true,
             ..Default::default()
         };
@@ -132,68 +132,59 @@ impl Client {
 }
 
 impl Starter for Client {
-    async fn start(
-        &self,
-        start: &Start,
-        request_id: Uuid,
-        policies: Policies,
-    ) -> Result<Answer, StartError> {
+    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
         let Connection {
             namespace,
             identity,
             ..
         } = &self.connection;
-        let message = request::start_request(start, namespace, identity, request_id, policies);
+        let message = request::start_request(start, namespace, identity, request);
         let answer: StartWorkflowExecutionResponse = self
             .caller
             .call(method!("StartWorkflowExecution"), message, RPC_TIMEOUT)
             .await
             .map_err(|status| self.error(&status))?;
+        // What a request that leaves running ones alone is accepted for is its own run.
+        let leaves = request.id_conflict_policy == IdConflictPolicy::Fail;
         Ok(Answer {
             run_id: answer.run_id,
             first_run_id: answer.first_execution_run_id,
-            began: answer.started,
+            began: answer.started || (leaves && !self.tells_who_began),
         })
     }
 
-    async fn find_request(
-        &self,
-        workflow_id: &str,
-        run_id: &str,
-        request_id: Uuid,
-    ) -> Result<Found, StartError> {
-        let info = match self.describe(workflow_id, run_id).await {
-            Ok(described) => described.workflow_extended_info,
-            // The first run has left retention, and with it the trace of the request.
-            Err(error) if error.reason == "notFound" => return Ok(Found::No),
-            Err(error) => return Err(error),
-        };
-        let requests = info.unwrap_or_default().request_id_infos;
-        Ok(match requests.get(&request_id.to_string()) {
-            Some(request) if request.event_type() == EventType::WorkflowExecutionStarted => {
-                Found::Began
-            }
-            Some(_) => Found::Attached,
-            None => Found::No,
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Described, StartError> {
+        let answer = self.description(workflow_id, run_id).await?;
+        let info = answer
+            .workflow_execution_info
+            .ok_or_else(status::empty_answer)?;
+        let requests = answer.workflow_extended_info.unwrap_or_default();
+        let began = |info: &RequestIdInfo| info.event_type() == EventType::WorkflowExecutionStarted;
+        let began = requests
+            .request_id_infos
+            .into_iter()
+            .find(|(_, info)| began(info));
+        Ok(Described {
+            open: is_open(info.status()),
+            first_run_id: Some(info.first_run_id).filter(|first| !first.is_empty()),
+            request_id: began.map(|(request_id, _)| request_id),
         })
     }
 
-    async fn origin(&self, workflow_id: &str, run_id: &str) -> Result<Origin, StartError> {
-        let which = HistoryEventFilterType::AllEvent;
-        let event = match self.event(workflow_id, run_id, which, Patience::Now).await {
-            Ok(event) => event,
-            // Reading histories may be forbidden where describing is not: the clock still tells.
-            Err(error) if !error.is_retryable() && error.reason != "notFound" => {
-                let described = self.describe(workflow_id, run_id).await?;
-                let info = described.workflow_execution_info.unwrap_or_default();
-                return history::origin_by_time(info.start_time).ok_or(error);
-            }
-            Err(error) => return Err(error),
+    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), StartError> {
+        let message = TerminateWorkflowExecutionRequest {
+            namespace: self.connection.namespace.clone(),
+            workflow_execution: Some(execution(workflow_id, "")),
+            reason: TERMINATION_REASON.to_owned(),
+            identity: self.connection.identity.clone(),
+            first_execution_run_id: first_run_id.to_owned(),
         };
-        event
-            .as_deref()
-            .and_then(history::origin)
-            .ok_or_else(|| start_error(&Status::not_found("the run's history has no first event")))
+        let _: TerminateWorkflowExecutionResponse = self
+            .caller
+            .call(method!("TerminateWorkflowExecution"), message, RPC_TIMEOUT)
+            .await
+            .map_err(|status| self.error(&status))?;
+        Ok(())
     }
 
     async fn close(
@@ -204,15 +195,30 @@ impl Starter for Client {
     ) -> Result<Option<Close>, StartError> {
         // Whether it is told to wait or not, the service keeps a question for the last event of an
         // open run until the run ends, or for about 20 s.
-        if patience == Patience::Now && self.is_open(workflow_id, run_id).await? {
-            return Ok(None);
+        if patience == Patience::Now {
+            let info = self.description(workflow_id, run_id).await?;
+            let info = info.workflow_execution_info;
+            if info.is_some_and(|info| is_open(info.status())) {
+                return Ok(None);
+            }
         }
-        let which = HistoryEventFilterType::CloseEvent;
         Ok(self
-            .event(workflow_id, run_id, which, patience)
+            .last_event(workflow_id, run_id, patience)
             .await?
             .and_then(|event| history::close(*event)))
     }
+}
+
+/// Whether a run has not ended.
+fn is_open(status: WorkflowExecutionStatus) -> bool {
+    use WorkflowExecutionStatus::{Paused, Running};
+    matches!(status, Running | Paused)
+}
+
+/// Major and minor of a version such as `1.32.0`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 fn execution(workflow_id: &str, run_id: &str) -> WorkflowExecution {

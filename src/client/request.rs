@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::api::temporal::api::common::v1 as common;
 use super::api::temporal::api::deployment::v1::WorkerDeploymentVersion;
 use super::api::temporal::api::enums::v1::{
@@ -22,35 +20,17 @@ use crate::expand::start::{
     IdConflictPolicy, IdReusePolicy, Link, LinkEventType, Priority, RetryPolicy, Start,
     VersioningOverride,
 };
-use crate::run::starter::Policies;
+use crate::run::starter::StartRequest;
 
 /// The request for a start. Unset fields stay unset, so that the service's defaults hold.
 pub(super) fn start_request(
     start: &Start,
     namespace: &str,
     identity: &str,
-    request_id: Uuid,
-    policies: Policies,
+    request: &StartRequest,
 ) -> StartWorkflowExecutionRequest {
     let settings = &*start.settings;
-    let (reuse, conflict) = match policies {
-        Policies::AsAsked => (
-            settings
-                .id_reuse_policy
-                .map_or(WorkflowIdReusePolicy::Unspecified, reuse_policy),
-            settings
-                .id_conflict_policy
-                .map_or(WorkflowIdConflictPolicy::Unspecified, conflict_policy),
-        ),
-        Policies::Probe => (
-            WorkflowIdReusePolicy::RejectDuplicate,
-            WorkflowIdConflictPolicy::Fail,
-        ),
-    };
-    // Only a start that may use an existing Workflow can attach anything to it.
-    let on_conflict = settings
-        .on_conflict
-        .filter(|_| policies == Policies::AsAsked);
+    let on_conflict = settings.on_conflict.filter(|_| request.attaches);
     StartWorkflowExecutionRequest {
         namespace: namespace.to_owned(),
         workflow_id: start.workflow_id.clone(),
@@ -67,9 +47,9 @@ pub(super) fn start_request(
         workflow_run_timeout: settings.run_timeout.map(duration),
         workflow_task_timeout: settings.task_timeout.map(duration),
         identity: identity.to_owned(),
-        request_id: request_id.to_string(),
-        workflow_id_reuse_policy: reuse.into(),
-        workflow_id_conflict_policy: conflict.into(),
+        request_id: request.request_id.clone(),
+        workflow_id_reuse_policy: reuse_policy(request.id_reuse_policy).into(),
+        workflow_id_conflict_policy: conflict_policy(request.id_conflict_policy).into(),
         retry_policy: settings.retry_policy.as_ref().map(retry_policy),
         cron_schedule: settings.cron_schedule.clone().unwrap_or_default(),
         memo: named(&start.memo).map(|fields| common::Memo { fields }),

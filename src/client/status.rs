@@ -133,6 +133,18 @@ fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) 
     }
 }
 
+/// An answer that says nothing, or is another message's.
+pub(super) fn empty_answer() -> StartError {
+    StartError {
+        class: Class::Unanswered,
+        code: code_name(Code::Ok),
+        reason: "emptyAnswer",
+        message: "the service's answer describes no run".to_owned(),
+        cause: None,
+        scope: None,
+    }
+}
+
 /// The service's words; for a transport error what happened underneath.
 fn words(status: &Status) -> String {
     let mut words = status.message().to_owned();

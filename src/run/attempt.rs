@@ -1,8 +1,5 @@
-//! One start until its outcome: call, classify, wait, call again with the same request ID.
-//!
-//! The service answers a repeated request ID with the same run only while that run is the current
-//! one under its Workflow ID. Therefore whatever may be a repeat is first sent as a probe, which
-//! can begin a run only where none is; see [`Policies::Probe`].
+//! One start until its outcome: asks what the protocol says, classifies the answers, waits, tries
+//! again.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,11 +13,11 @@ use super::event::{
     AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, PaceChanged, StartFinished,
 };
 use super::pace::Pace;
-use super::starter::{
-    Answer, Class, Existing, Found, Origin, Patience, Policies, StartError, Starter,
-};
+use super::protocol::{self, Call, End, Failing, How, Next, Protocol, Rules, Taken};
+use super::request_ids::RequestIds;
+use super::starter::{Answer, Class, StartError, StartRequest, Starter};
 use crate::expand::identity::IdempotencyKey;
-use crate::expand::start::Start;
+use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 
 /// What all starts of an apply share.
 #[derive(Clone, Debug)]
@@ -29,23 +26,14 @@ pub struct Context {
     pub key: IdempotencyKey,
     /// Namespace of the starts.
     pub namespace: String,
-    /// ID of this invocation; the identity of the client ends in it, unless the user gave one.
+    /// ID of this invocation, another one for each; request IDs carry a part of it.
     pub invocation_id: String,
-    /// When this invocation began, on this machine's clock.
-    pub started_at: Timestamp,
     /// Whether an existing Workflow makes a start fail, whatever the manifest says.
     pub fail_existing: bool,
     /// Longest time from a start's first call to the end of its last. Waiting for the first call's
     /// turn is not counted. Default: 5 min.
     pub retry_for: Duration,
 }
-
-/// What our default identity begins with; it ends in the ID of the invocation.
-pub const IDENTITY_PREFIX: &str = "temporal-manifest:";
-
-/// How far apart this machine's clock and the service's may be, for telling runs of this
-/// invocation from older ones.
-const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 /// Most attempts that an `INTERNAL` error is answered with; the service may have a bug.
 const MAX_INTERNAL_ATTEMPTS: u32 = 5;
@@ -55,13 +43,13 @@ const MAX_INTERNAL_ATTEMPTS: u32 = 5;
 const SHORTEST_CALL: Duration = Duration::from_secs(1);
 
 /// The way from the first attempt of a start to its outcome.
-pub(super) struct Attempt<'a, S> {
-    pub(super) starter: &'a S,
-    pub(super) context: &'a Context,
-    pub(super) stop: &'a CancellationToken,
-    pub(super) start: &'a Start,
-    pub(super) pace: &'a Pace,
-    request_id: Uuid,
+pub(super) struct Settling<'a, S> {
+    starter: &'a S,
+    context: &'a Context,
+    stop: &'a CancellationToken,
+    start: &'a Start,
+    pace: &'a Pace,
+    ids: RequestIds,
     /// When the first call was made.
     called: OnceLock<Instant>,
 }
@@ -69,29 +57,30 @@ pub(super) struct Attempt<'a, S> {
 /// What a start came to, and what it says about the service.
 pub(super) struct Settled {
     pub(super) finished: StartFinished,
-    /// The error that ended it, if one did.
+    /// The error that ended it, if one did that tells something about starts.
     pub(super) error: Option<StartError>,
     /// When the first attempt was made.
     pub(super) began: Instant,
 }
 
 /// What one attempt came to.
-struct Step {
-    outcome: Outcome,
-    run_id: String,
-    first_run_id: String,
-    state: Option<ExistingState>,
+enum Attempted {
+    /// There is an outcome.
+    Ended(End<String>),
+    /// The service refuses it.
+    GivenUp(Failing<String>, StartError),
+    /// Another attempt is due, at once or after a pause.
+    Again { at_once: bool, error: StartError },
 }
 
-/// Why an attempt came to nothing.
-enum Trouble {
-    /// A call failed.
-    Failed(StartError),
-    /// The apply was stopped before the first call was made.
-    Withheld,
+/// Attempts so far.
+#[derive(Clone, Copy, Default)]
+struct Attempts {
+    made: u32,
+    throttled: u32,
 }
 
-impl<'a, S: Starter> Attempt<'a, S> {
+impl<'a, S: Starter> Settling<'a, S> {
     pub(super) fn new(
         starter: &'a S,
         context: &'a Context,
@@ -99,14 +88,14 @@ impl<'a, S: Starter> Attempt<'a, S> {
         pace: &'a Pace,
         start: &'a Start,
     ) -> Self {
-        let request_id = request_id(context, start);
-        Attempt {
+        let ids = RequestIds::new(request_id(context, start), &context.invocation_id);
+        Settling {
             starter,
             context,
             stop,
             start,
             pace,
-            request_id,
+            ids,
             called: OnceLock::new(),
         }
     }
@@ -123,67 +112,72 @@ impl<'a, S: Starter> Attempt<'a, S> {
     /// times, and would move the room for all of it.
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
-        let (mut attempts, mut throttled) = (0, 0);
-        let error = loop {
-            let error = match self.once(attempts + 1).await {
-                Ok(step) => {
-                    let finished = self.done(step, attempts + 1, throttled, began);
-                    return Settled {
-                        finished,
-                        error: None,
-                        began,
-                    };
+        let rules = Rules::of(&self.start.settings);
+        let mut protocol = Protocol::new(rules, !self.context.key.is_given());
+        let mut attempts = Attempts::default();
+        let mut last_error = None;
+        loop {
+            if !self.is_due().await {
+                return match last_error {
+                    None => self.withheld(began),
+                    Some(error) => self.out_of_time(&protocol, error, attempts, began),
+                };
+            }
+            attempts.made += 1;
+            let (at_once, error) = match self.attempt(&mut protocol).await {
+                Attempted::Ended(end) => return self.ended(end, attempts, began),
+                Attempted::GivenUp(failing, error) => {
+                    return self.given_up(failing, error, attempts, began);
                 }
-                Err(Trouble::Failed(error)) => error,
-                Err(Trouble::Withheld) => {
-                    let finished = blank(self.start, self.request_id, Outcome::Skipped);
-                    return Settled {
-                        finished,
-                        error: None,
-                        began,
-                    };
-                }
+                Attempted::Again { at_once, error } => (at_once, error),
             };
-            attempts += 1;
             if error.class == Class::Throttled {
-                throttled += 1;
+                attempts.throttled += 1;
                 Box::pin(self.tell_pace(&error, &mut report)).await;
             }
-            let pause = backoff(attempts, &error);
-            if !self.tries_again(&error, attempts, self.tried_for() + pause) {
-                break error;
+            let pause = if at_once {
+                Duration::ZERO
+            } else {
+                backoff(attempts.made, &error)
+            };
+            if !self.tries_again(&error, attempts.made, self.tried_for() + pause) {
+                return self.out_of_time(&protocol, error, attempts, began);
             }
             let failed = AttemptFailed {
                 index: self.start.index,
                 workflow_id: self.start.workflow_id.clone(),
-                attempt: attempts,
+                attempt: attempts.made,
                 error: ErrorRecord::from(&error),
                 retry_in_ms: pause.as_millis() as u64,
             };
             Box::pin(report(Event::AttemptFailed(failed))).await;
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.cancelled() => break error,
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.stop.cancelled() => {}
+                }
             }
-        };
-        let outcome = if error.is_retryable() {
-            Outcome::Unknown
-        } else {
-            Outcome::Failed
-        };
-        let mut finished = self.finished(outcome, attempts, throttled, began);
-        finished.error = Some(ErrorRecord::from(&error));
-        Settled {
-            finished,
-            error: Some(error),
-            began,
+            last_error = Some(error);
         }
+    }
+
+    /// Waits for the attempt's turn: the only wait in it, so that nothing that an answer has shown
+    /// grows old. `false`: the apply was stopped.
+    async fn is_due(&self) -> bool {
+        if !self.stop.is_cancelled() && !self.pace.is_unbound() {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                () = self.pace.permit() => {}
+            }
+        }
+        !self.stop.is_cancelled()
     }
 
     fn tries_again(&self, error: &StartError, attempts: u32, until: Duration) -> bool {
         let gives_up = error.reason == "internal" && attempts >= MAX_INTERNAL_ATTEMPTS;
         let in_time = until <= self.context.retry_for;
-        error.is_retryable() && in_time && !gives_up && !self.stop.is_cancelled()
+        in_time && !gives_up && !self.stop.is_cancelled()
     }
 
     /// Tells that all starts slow down together, unless only this Workflow ID is busy.
@@ -201,219 +195,224 @@ impl<'a, S: Starter> Attempt<'a, S> {
         }
     }
 
-    fn done(&self, step: Step, attempts: u32, throttled: u32, began: Instant) -> StartFinished {
-        let mut finished = self.finished(step.outcome, attempts, throttled, began);
-        let first = Some(step.first_run_id);
-        finished.first_run_id = first.filter(|first| *first != step.run_id && !first.is_empty());
-        finished.run_id = Some(step.run_id);
-        finished.existing_state = step.state;
-        let fails = self.context.fail_existing || self.start.settings.fail_existing;
-        if step.outcome == Outcome::Existing && fails {
-            finished.error = Some(existing_error());
+    /// One attempt: the probe, and what follows from its answer. It is not stopped half-way, as it
+    /// settles what it has begun.
+    async fn attempt(&self, protocol: &mut Protocol<String>) -> Attempted {
+        let mut call = protocol.begin();
+        let mut further_calls = 0;
+        let attempted = loop {
+            let answer = match &call {
+                Call::Start(request) => {
+                    let request = self.ids.start_request(request);
+                    let answer = self.timed(self.starter.start(self.start, &request)).await;
+                    answer.and_then(|answer| accepted(answer, &request))
+                }
+                Call::Describe(run) => Box::pin(self.describe(run)).await,
+                Call::Terminate(first) => Box::pin(self.terminate(first)).await,
+            };
+            let (answer, error) = match answer {
+                Ok(answer) => (answer, None),
+                Err(error) => (self.answer(&error, &call), Some(error)),
+            };
+            match protocol.next(answer) {
+                Next::Call(next) => call = next,
+                Next::Done(end) => break Attempted::Ended(end),
+                Next::Again { at_once } => {
+                    let error = error.filter(|error| error.is_retryable());
+                    let error = error.unwrap_or_else(contended);
+                    break Attempted::Again { at_once, error };
+                }
+                Next::GiveUp(failing) => {
+                    let error = error.expect("only a refusal gives a start up");
+                    break Attempted::GivenUp(failing, error);
+                }
+            }
+            further_calls += 1;
+        };
+        if further_calls > 0 {
+            self.pace.charge(further_calls);
         }
-        finished
+        attempted
     }
 
-    /// One attempt. The first one under a fresh key cannot be a repeat and costs a single call.
-    async fn once(&self, attempt: u32) -> Result<Step, Trouble> {
-        if (attempt > 1 || self.context.key.is_given())
-            && let Some(step) = Box::pin(self.probe()).await?
-        {
-            return Ok(step);
-        }
-        let (outcome, state, answer) = match self.send(Policies::AsAsked).await? {
-            Ok(answer) if answer.began => (Outcome::Started, None, answer),
-            Ok(answer) => (Outcome::Existing, Some(ExistingState::Running), answer),
-            Err(existing) => return Box::pin(self.existing(existing)).await,
-        };
-        Ok(Step {
-            outcome,
-            run_id: answer.run_id,
-            first_run_id: answer.first_run_id,
-            state,
+    async fn describe(&self, run: &str) -> Result<protocol::Answer<String>, StartError> {
+        let call = self.starter.describe(&self.start.workflow_id, run);
+        let described = self.timed(call).await?;
+        let request_id = described.request_id.as_deref();
+        Ok(protocol::Answer::Described {
+            open: described.open,
+            claim: self.ids.claim(request_id.unwrap_or_default()),
+            first: described.first_run_id,
         })
     }
 
-    /// Finds out whether an earlier attempt or invocation began the run, and begins it if the
-    /// Workflow ID is free. `None`: somebody else's run has the ID, so the real request is due.
-    async fn probe(&self) -> Result<Option<Step>, Trouble> {
-        let existing = match self.send(Policies::Probe).await? {
-            Ok(answer) if answer.began => {
-                let ours = self.ours(answer.run_id, answer.first_run_id).await?;
-                return Ok(Some(ours));
-            }
-            // An earlier attempt was attached to somebody else's run.
-            Ok(answer) => {
-                let existing = Existing {
-                    request_id: String::new(),
-                    run_id: answer.run_id,
-                    first_run_id: answer.first_run_id,
-                    closed: None,
-                };
-                return Ok(Some(self.existing(existing).await?));
-            }
-            Err(existing) => existing,
-        };
-        if existing.request_id == self.request_id.to_string() {
-            let ours = self.ours(existing.run_id, existing.first_run_id).await?;
-            return Ok(Some(ours));
-        }
-        let first = existing.first_run().to_owned();
-        let find = self
-            .starter
-            .find_request(&self.start.workflow_id, &first, self.request_id);
-        match self.paced(find).await? {
-            Found::Began => Ok(Some(self.ours(existing.run_id, first).await?)),
-            Found::Attached => Ok(Some(self.existing(existing).await?)),
-            Found::No => Ok(None),
+    async fn terminate(&self, first: &str) -> Result<protocol::Answer<String>, StartError> {
+        let call = self.starter.terminate(&self.start.workflow_id, first);
+        self.timed(call).await?;
+        Ok(protocol::Answer::Terminated)
+    }
+
+    /// What an error means to the protocol.
+    fn answer(&self, error: &StartError, call: &Call<String>) -> protocol::Answer<String> {
+        let is_start = matches!(call, Call::Start(_));
+        match &error.class {
+            Class::Existing(existing) => protocol::Answer::Taken(Taken {
+                claim: self.ids.claim(&existing.request_id),
+                run: existing.run_id.clone(),
+                first: Some(existing.first_run_id.clone()).filter(|first| !first.is_empty()),
+                closed: existing.closed,
+            }),
+            Class::Throttled => protocol::Answer::NotNow,
+            Class::Transient | Class::Unanswered => protocol::Answer::Unknown,
+            Class::Refused if error.reason == "notFound" && !is_start => protocol::Answer::Absent,
+            Class::Refused | Class::Fatal => protocol::Answer::Refused,
         }
     }
 
-    /// Sends the start request: the answer, or the run that is in the way.
-    async fn send(&self, policies: Policies) -> Result<Result<Answer, Existing>, Trouble> {
-        let call = self.starter.start(self.start, self.request_id, policies);
-        match self.paced(call).await {
-            Ok(answer) => Ok(Ok(answer)),
-            Err(Trouble::Failed(StartError {
-                class: Class::Existing(existing),
-                ..
-            })) => Ok(Err(*existing)),
-            Err(trouble) => Err(trouble),
-        }
-    }
-
-    /// Makes a call when its turn comes. It is not waited for longer than the start may be tried.
-    async fn paced<T>(
+    /// Makes a call. It is not waited for longer than the start may be tried.
+    async fn timed<T>(
         &self,
         call: impl Future<Output = Result<T, StartError>>,
-    ) -> Result<T, Trouble> {
-        // What follows a call belongs to it: it settles what the call has begun, at once.
-        if !self.stop.is_cancelled() && !self.pace.is_unbound() {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => {}
-                () = self.pace.permit() => {}
-            }
-        }
-        if self.stop.is_cancelled() && self.called.get().is_none() {
-            return Err(Trouble::Withheld);
-        }
+    ) -> Result<T, StartError> {
         let sent = Instant::now();
         self.called.get_or_init(|| sent);
         let left = self.context.retry_for.saturating_sub(self.tried_for());
         let result = tokio::time::timeout(left.max(SHORTEST_CALL), call)
             .await
-            .unwrap_or_else(|_| Err(out_of_time()));
+            .unwrap_or_else(|_| Err(unanswered()));
         match &result {
             // One Workflow that is busy is nothing that others have to slow down for.
             Err(error) if error.class == Class::Throttled && !error.is_only_this_workflow() => {
                 self.pace.throttled(sent);
             }
             Err(error) if matches!(error.class, Class::Transient | Class::Unanswered) => {}
-            Ok(_) | Err(_) => self.pace.accepted(sent),
+            _ => self.pace.accepted(sent),
         }
-        result.map_err(Trouble::Failed)
+        result
     }
 
-    /// The run is ours; tells this invocation's from an earlier one's.
-    async fn ours(&self, run_id: String, first_run_id: String) -> Result<Step, Trouble> {
-        let mut outcome = Outcome::Started;
-        if self.context.key.is_given() {
-            let first = if first_run_id.is_empty() {
-                &run_id
-            } else {
-                &first_run_id
-            };
-            let origin = self.starter.origin(&self.start.workflow_id, first);
-            let older = match self.paced(origin).await {
-                Ok(origin) => is_older(&origin, self.context),
-                // The first run has left retention, so it is not from just now.
-                Err(Trouble::Failed(error)) if error.reason == "notFound" => true,
-                // The start is accepted, so what keeps us from reading about its run is no failure
-                // of the start. Nobody can tell whose invocation began it: `started` would claim
-                // a new run that there may not be, `deduplicated` only that it is there, once.
-                Err(Trouble::Failed(error)) if !error.is_retryable() => true,
-                Err(trouble) => return Err(trouble),
-            };
-            if older {
-                outcome = Outcome::Deduplicated;
-            }
-        }
-        Ok(Step {
-            outcome,
-            run_id,
-            first_run_id,
-            state: None,
-        })
-    }
-
-    /// Somebody else's run has the Workflow ID, and the policies say to leave it.
-    async fn existing(&self, existing: Existing) -> Result<Step, Trouble> {
-        let closed = match existing.closed {
-            Some(closed) => Some(closed),
-            None => {
-                let id = &self.start.workflow_id;
-                let close = self.starter.close(id, &existing.run_id, Patience::Now);
-                match self.paced(close).await {
-                    Ok(close) => Some(close.is_some()),
-                    // Whoever may start Workflows need not be allowed to read them.
-                    Err(Trouble::Failed(error)) if !error.is_retryable() => None,
-                    Err(trouble) => return Err(trouble),
-                }
-            }
+    fn ended(&self, end: End<String>, attempts: Attempts, began: Instant) -> Settled {
+        let (outcome, closed) = match end.how {
+            How::Started => (Outcome::Started, None),
+            How::Deduplicated => (Outcome::Deduplicated, None),
+            How::Existing { closed } => (Outcome::Existing, closed),
         };
-        let state = closed.map(|closed| {
-            if closed {
-                ExistingState::Closed
-            } else {
-                ExistingState::Running
-            }
+        let mut finished = self.finished(outcome, attempts, began);
+        finished.first_run_id = end.first.filter(|first| *first != end.run);
+        finished.run_id = Some(end.run);
+        finished.existing_state = closed.map(|closed| match closed {
+            true => ExistingState::Closed,
+            false => ExistingState::Running,
         });
-        Ok(Step {
-            outcome: Outcome::Existing,
-            run_id: existing.run_id,
-            first_run_id: existing.first_run_id,
-            state,
-        })
+        let fails = self.context.fail_existing || self.start.settings.fail_existing;
+        if outcome == Outcome::Existing && fails {
+            finished.error = Some(existing_error());
+        }
+        Settled {
+            finished,
+            error: None,
+            began,
+        }
     }
 
-    fn finished(
+    /// The apply was stopped before the first call was made.
+    fn withheld(&self, began: Instant) -> Settled {
+        Settled {
+            finished: skipped(self.context, self.start),
+            error: None,
+            began,
+        }
+    }
+
+    /// The service refuses the last call for good.
+    fn given_up(
         &self,
-        outcome: Outcome,
-        attempts: u32,
-        throttled: u32,
+        failing: Failing<String>,
+        error: StartError,
+        attempts: Attempts,
         began: Instant,
-    ) -> StartFinished {
+    ) -> Settled {
+        let outcome = match failing {
+            Failing::NothingBegun => Outcome::Failed,
+            _ => Outcome::Unknown,
+        };
+        let mut finished = self.finished(outcome, attempts, began);
+        finished.error = Some(record(&error, &failing));
+        // That a run may not be looked at says nothing about starts.
+        let tells = !matches!(failing, Failing::CannotTell(_));
+        Settled {
+            finished,
+            error: Some(error).filter(|_| tells),
+            began,
+        }
+    }
+
+    fn out_of_time(
+        &self,
+        protocol: &Protocol<String>,
+        error: StartError,
+        attempts: Attempts,
+        began: Instant,
+    ) -> Settled {
+        let mut finished = self.finished(Outcome::Unknown, attempts, began);
+        finished.error = Some(match protocol.failing() {
+            ended @ Failing::Ended(_) => record(&error, &ended),
+            _ => ErrorRecord::from(&error),
+        });
+        Settled {
+            finished,
+            error: Some(error),
+            began,
+        }
+    }
+
+    fn finished(&self, outcome: Outcome, attempts: Attempts, began: Instant) -> StartFinished {
         let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
         StartFinished {
-            attempts,
-            throttled,
+            attempts: attempts.made,
+            throttled: attempts.throttled,
             latency_ms: (latency_ms * 1000.0).round() / 1000.0,
-            ..blank(self.start, self.request_id, outcome)
+            ..blank(self.start, request_id(self.context, self.start), outcome)
         }
     }
 }
 
-impl Existing {
-    fn first_run(&self) -> &str {
-        if self.first_run_id.is_empty() {
-            &self.run_id
-        } else {
-            &self.first_run_id
-        }
+/// What an answer means to the protocol.
+fn accepted(
+    answer: Answer,
+    request: &StartRequest,
+) -> Result<protocol::Answer<String>, StartError> {
+    // A request that leaves every run alone is accepted for its own.
+    let leaves_all = request.id_reuse_policy == IdReusePolicy::RejectDuplicate
+        && request.id_conflict_policy == IdConflictPolicy::Fail;
+    if answer.run_id.is_empty() || (leaves_all && !answer.began) {
+        return Err(no_answer());
     }
+    Ok(protocol::Answer::Accepted {
+        first: Some(answer.first_run_id).filter(|first| !first.is_empty()),
+        run: answer.run_id,
+        began: answer.began,
+    })
 }
 
-/// Whether a run under our key was begun by an earlier invocation. Clocks decide where they may;
-/// closer together than they can be trusted, the identity of the client that began it does, as it
-/// ends in the ID of its invocation.
-fn is_older(origin: &Origin, context: &Context) -> bool {
-    let age = context.started_at.duration_since(origin.started_at);
-    let tells_invocations = origin.identity.starts_with(IDENTITY_PREFIX);
-    if age.abs() <= CLOCK_TOLERANCE && tells_invocations {
-        return !origin.identity.ends_with(&context.invocation_id);
-    }
-    age.is_positive()
+/// An error with what it leaves open.
+fn record(error: &StartError, failing: &Failing<String>) -> ErrorRecord {
+    let mut record = ErrorRecord::from(error);
+    let open = match failing {
+        Failing::NothingBegun => return record,
+        Failing::MayHaveBegun => {
+            "an earlier request had no answer and may have started the Workflow".to_owned()
+        }
+        Failing::Ended(first) => {
+            format!("the run {first} was told to end for this start")
+        }
+        Failing::CannotTell(run) => {
+            format!("cannot tell whether the run {run} was begun under this key")
+        }
+    };
+    record.message = format!("{open}: repeat with the same key: {}", record.message);
+    record.retryable = true;
+    record
 }
 
 /// The outcome of a start that was not tried.
@@ -475,8 +474,32 @@ fn existing_error() -> ErrorRecord {
     }
 }
 
+/// An answer that names no run, or is one to another call.
+fn no_answer() -> StartError {
+    StartError {
+        class: Class::Unanswered,
+        code: "OK",
+        reason: "emptyAnswer",
+        message: "the service's answer is none to a start".to_owned(),
+        cause: None,
+        scope: None,
+    }
+}
+
+/// What has the Workflow ID has changed while it was looked at.
+fn contended() -> StartError {
+    StartError {
+        class: Class::Transient,
+        code: "ABORTED",
+        reason: "contended",
+        message: "other clients begin and end runs under this Workflow ID".to_owned(),
+        cause: None,
+        scope: None,
+    }
+}
+
 /// There is no time left to wait for an answer.
-fn out_of_time() -> StartError {
+fn unanswered() -> StartError {
     StartError {
         class: Class::Unanswered,
         code: "DEADLINE_EXCEEDED",
@@ -501,41 +524,4 @@ fn backoff(attempts: u32, error: &StartError) -> Duration {
     };
     let doubled = base.saturating_mul(1 << attempts.min(10).saturating_sub(1));
     Duration::from_millis(fastrand::u64(0..=doubled.min(10_000)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_this_invocation_are_told_from_older_ones() {
-        let context = Context {
-            key: IdempotencyKey::given("key"),
-            namespace: "default".to_owned(),
-            invocation_id: "me".to_owned(),
-            started_at: Timestamp::from_second(1_000_000).expect("a valid time"),
-            fail_existing: false,
-            retry_for: Duration::ZERO,
-        };
-        let table = [
-            // Seconds after the invocation began, identity, is older.
-            (-61, "temporal-manifest:u@h:me", true),
-            (-61, "someone", true),
-            (-59, "temporal-manifest:u@h:me", false),
-            (-59, "temporal-manifest:u@h:other", true),
-            (-1, "someone", true),
-            (1, "someone", false),
-            (1, "temporal-manifest:u@h:me", false),
-            (1, "temporal-manifest:u@h:other", true),
-            (61, "temporal-manifest:u@h:other", false),
-            (61, "someone", false),
-        ];
-        for (seconds, identity, older) in table {
-            let origin = Origin {
-                identity: identity.to_owned(),
-                started_at: context.started_at + jiff::SignedDuration::from_secs(seconds),
-            };
-            assert_eq!(is_older(&origin, &context), older, "{seconds} {identity}");
-        }
-    }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempt, Context, Settled, abandoned, skipped};
+use super::attempt::{Context, Settled, Settling, abandoned, skipped};
 use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
 use super::pace::Pace;
 use super::starter::{Class, StartError, Starter};
@@ -83,13 +83,13 @@ pub async fn run<S: Starter>(
                     lock(&unsettled).insert(start.index, Arc::clone(&start));
                     let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
                     Either::Right(async move {
-                        let attempt = Attempt::new(starter, context, halt, pace, &start);
+                        let settling = Settling::new(starter, context, halt, pace, &start);
                         let report = async |event| emit(events, event).await;
                         let Settled {
                             finished,
                             error,
                             began,
-                        } = attempt.settle(report).await;
+                        } = settling.settle(report).await;
                         let failed =
                             finished.outcome != Outcome::Unknown && finished.error.is_some();
                         let waiting = waits.and_then(|_| Waiting::for_start(&finished));

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod event;
 pub mod pace;
 pub mod protocol;
+mod request_ids;
 pub mod starter;
 pub mod wait;
 

@@ -298,10 +298,8 @@ impl<R: Clone + Eq> Protocol<R> {
         }
     }
 
-    /// Takes the answer to the call that was asked for last.
-    ///
-    /// # Panics
-    /// There was no such call, or the answer is to another kind of call.
+    /// Takes the answer to the call that was asked for last. One to another kind of call counts as
+    /// none.
     pub fn next(&mut self, answer: Answer<R>) -> Next<R> {
         let state = std::mem::replace(&mut self.state, State::Idle);
         let is_start = matches!(
@@ -332,10 +330,6 @@ impl<R: Clone + Eq> Protocol<R> {
                     began: true,
                 },
             ) => done(How::Started, run, first),
-            // Only where a request under this key was attached to the run before.
-            (State::Probe, Answer::Accepted { run, first, .. }) => {
-                done(How::Existing { closed: None }, run, first)
-            }
             (State::Probe, Answer::Taken(taken)) => self.taken(taken),
             (State::Look(taken), Answer::Described { open, first, claim }) => {
                 let is_first = first.as_ref().is_none_or(|first| *first == taken.run);
@@ -381,7 +375,12 @@ impl<R: Clone + Eq> Protocol<R> {
                 State::Begin(..) | State::Attach(_) | State::Replace(_),
                 Answer::Accepted { .. } | Answer::Taken(_),
             ) => self.changed(),
-            _ => unreachable!("the answer is to the call that was asked for"),
+            // This is no answer to what was asked, such as a probe that was accepted for a run which
+            // it did not begin.
+            _ => {
+                self.unanswered = true;
+                self.after_pause()
+            }
         }
     }
 

@@ -5,9 +5,8 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::expand::start::Start;
+use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 
 /// Asks a Temporal Service. Every call is tried once; the engine decides about another attempt.
 pub trait Starter: Send + Sync {
@@ -15,24 +14,23 @@ pub trait Starter: Send + Sync {
     fn start(
         &self,
         start: &Start,
-        request_id: Uuid,
-        policies: Policies,
+        request: &StartRequest,
     ) -> impl Future<Output = Result<Answer, StartError>> + Send;
 
-    /// Whether a run knows a request ID.
-    fn find_request(
+    /// What the service knows of a run.
+    fn describe(
         &self,
         workflow_id: &str,
         run_id: &str,
-        request_id: Uuid,
-    ) -> impl Future<Output = Result<Found, StartError>> + Send;
+    ) -> impl Future<Output = Result<Described, StartError>> + Send;
 
-    /// Who began a run, and when.
-    fn origin(
+    /// Ends the open run of the chain that `first_run_id` began. If another chain has the Workflow
+    /// ID, or the run is closed, nothing happens, and the error's reason is `notFound`.
+    fn terminate(
         &self,
         workflow_id: &str,
-        run_id: &str,
-    ) -> impl Future<Output = Result<Origin, StartError>> + Send;
+        first_run_id: &str,
+    ) -> impl Future<Output = Result<(), StartError>> + Send;
 
     /// How a run ended; `None` while it is open. With [`Patience::LongPoll`] the answer may take as
     /// long as the service holds a long poll, about 20 s.
@@ -44,14 +42,17 @@ pub trait Starter: Send + Sync {
     ) -> impl Future<Output = Result<Option<Close>, StartError>> + Send;
 }
 
-/// The ID policies that a start request is sent with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policies {
-    /// The start's own.
-    AsAsked,
-    /// `RejectDuplicate` and `Fail`: begins a run only if the Workflow ID has none, and otherwise
-    /// changes nothing. For a request that may be a repeat.
-    Probe,
+/// How a start request is sent; see [`super::protocol`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRequest {
+    /// Its request ID, at most 64 bytes.
+    pub request_id: String,
+    /// The ID reuse policy, whatever the start's own is.
+    pub id_reuse_policy: IdReusePolicy,
+    /// The ID conflict policy, whatever the start's own is.
+    pub id_conflict_policy: IdConflictPolicy,
+    /// Whether the start's `onConflict` is sent.
+    pub attaches: bool,
 }
 
 /// How long an answer may take.
@@ -68,30 +69,22 @@ pub enum Patience {
 pub struct Answer {
     /// The run that now has the Workflow ID.
     pub run_id: String,
-    /// The first run of its chain; equal to `run_id` unless the service says otherwise.
+    /// The first run of its chain; empty if the service does not say.
     pub first_run_id: String,
     /// Whether the request began the run, now or when it was sent before.
     pub began: bool,
 }
 
-/// What a run knows about a request ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The request began the run.
-    Began,
-    /// The request was attached to the run of another one.
-    Attached,
-    /// Nothing, or there is no such run any more.
-    No,
-}
-
-/// Who began a run, and when.
+/// What the service knows of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Identity of the client that sent the start.
-    pub identity: String,
-    /// Time on the service's clock.
-    pub started_at: Timestamp,
+pub struct Described {
+    /// Whether it has not ended; a paused one has not.
+    pub open: bool,
+    /// The first run of its chain; `None` if the service does not say.
+    pub first_run_id: Option<String>,
+    /// Request ID of the start that began it; `None` if the service does not say. One that was only
+    /// attached is none.
+    pub request_id: Option<String>,
 }
 
 /// The end of a run.
@@ -187,7 +180,7 @@ pub struct Existing {
     pub request_id: String,
     /// Its run ID.
     pub run_id: String,
-    /// The first run of its chain.
+    /// The first run of its chain; empty if the service does not say.
     pub first_run_id: String,
     /// Whether it is closed; `None` if the service's words do not tell.
     pub closed: Option<bool>,

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use proptest::prelude::*;
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
@@ -15,12 +14,11 @@ use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
 use temporal_manifest::run::starter::{
-    Answer, Class, Close, Existing, Found, Origin, Patience, Policies, StartError, Starter,
+    Answer, Class, Close, Described, Existing, Patience, StartError, StartRequest, Starter,
 };
 use temporal_manifest::run::{self, Limits};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// What the scripted service does with one call.
 #[derive(Clone, Copy, Debug)]
@@ -65,19 +63,13 @@ impl Service {
         }
     }
 
-    fn begin(
-        &self,
-        start: &Start,
-        request_id: Uuid,
-        policies: Policies,
-    ) -> Result<Answer, StartError> {
+    fn begin(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
         let mut runs = self.runs.lock().expect("no test panics here");
         let run_id = format!("run-{}", start.workflow_id);
         let owner = runs.get(&start.workflow_id).cloned();
-        let terminates = policies == Policies::AsAsked
-            && start.settings.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
+        let terminates = request.id_conflict_policy == IdConflictPolicy::TerminateExisting;
         match owner {
-            Some(owner) if owner == request_id.to_string() && !terminates => {}
+            Some(owner) if owner == request.request_id && !terminates => {}
             Some(owner) if !terminates => {
                 let existing = Existing {
                     request_id: owner,
@@ -88,7 +80,7 @@ impl Service {
                 return Err(error(Class::Existing(Box::new(existing)), "ALREADY_EXISTS"));
             }
             _ => {
-                runs.insert(start.workflow_id.clone(), request_id.to_string());
+                runs.insert(start.workflow_id.clone(), request.request_id.clone());
                 let mut begun = self.begun.lock().expect("no test panics here");
                 *begun.entry(start.workflow_id.clone()).or_default() += 1;
             }
@@ -113,12 +105,7 @@ fn error(class: Class, code: &'static str) -> StartError {
 }
 
 impl Starter for Service {
-    async fn start(
-        &self,
-        start: &Start,
-        request_id: Uuid,
-        policies: Policies,
-    ) -> Result<Answer, StartError> {
+    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
@@ -126,9 +113,9 @@ impl Starter for Service {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         // Past its end the script answers, so that every start can come to an end.
         match self.script.get(call).copied().unwrap_or(Reply::Answer) {
-            Reply::Answer => self.begin(start, request_id, policies),
+            Reply::Answer => self.begin(start, request),
             Reply::LostAnswer => {
-                let _ = self.begin(start, request_id, policies);
+                let _ = self.begin(start, request);
                 Err(error(Class::Unanswered, "DEADLINE_EXCEEDED"))
             }
             Reply::Unavailable => Err(error(Class::Transient, "UNAVAILABLE")),
@@ -138,26 +125,15 @@ impl Starter for Service {
         }
     }
 
-    async fn find_request(
-        &self,
-        workflow_id: &str,
-        _: &str,
-        request_id: Uuid,
-    ) -> Result<Found, StartError> {
-        tokio::time::sleep(self.latency).await;
-        let runs = self.runs.lock().expect("no test panics here");
-        let ours = runs
-            .get(workflow_id)
-            .is_some_and(|owner| *owner == request_id.to_string());
-        Ok(if ours { Found::Began } else { Found::No })
+    async fn describe(&self, _: &str, _: &str) -> Result<Described, StartError> {
+        unreachable!("every run is the first of its chain")
     }
 
-    async fn origin(&self, _: &str, _: &str) -> Result<Origin, StartError> {
+    async fn terminate(&self, workflow_id: &str, _: &str) -> Result<(), StartError> {
         tokio::time::sleep(self.latency).await;
-        Ok(Origin {
-            identity: "scripted".to_owned(),
-            started_at: Timestamp::UNIX_EPOCH,
-        })
+        let mut runs = self.runs.lock().expect("no test panics here");
+        runs.remove(workflow_id);
+        Ok(())
     }
 
     async fn close(&self, _: &str, _: &str, _: Patience) -> Result<Option<Close>, StartError> {
@@ -201,6 +177,8 @@ struct Drive {
     stop_after_ms: Option<u64>,
     terminate_existing: bool,
     key_given: bool,
+    /// Whether runs of somebody else have the Workflow IDs.
+    foreign: bool,
     starts_per_second: Option<f64>,
 }
 
@@ -225,6 +203,11 @@ fn drive(drive: &Drive) -> Driven {
             drive.script.clone(),
             Duration::from_millis(drive.latency_ms),
         );
+        if drive.foreign {
+            let mut runs = service.runs.lock().expect("no test panics here");
+            let ids = (0..drive.starts).map(|index| format!("workflow-{index}"));
+            runs.extend(ids.map(|id| (id, "somebody else's".to_owned())));
+        }
         let context = Context {
             key: if drive.key_given {
                 IdempotencyKey::given("key")
@@ -233,7 +216,6 @@ fn drive(drive: &Drive) -> Driven {
             },
             namespace: "default".to_owned(),
             invocation_id: "scripted".to_owned(),
-            started_at: Timestamp::UNIX_EPOCH,
             fail_existing: false,
             retry_for: RETRY_FOR,
         };
@@ -322,6 +304,7 @@ fn any_drive() -> impl Strategy<Value = Drive> {
                 stop_after_ms,
                 terminate_existing,
                 key_given,
+                foreign: false,
                 starts_per_second: None,
             },
         )
@@ -368,6 +351,7 @@ fn plan(starts: u64, parallelism: usize, script: Vec<Reply>) -> Drive {
         stop_after_ms: None,
         terminate_existing: false,
         key_given: false,
+        foreign: false,
         starts_per_second: None,
     }
 }
@@ -467,9 +451,11 @@ fn waiting_for_the_first_turn_costs_a_start_none_of_its_time() {
 
 #[test]
 fn an_interrupt_between_the_calls_of_an_attempt_hides_no_run() {
-    // The probe takes 10 ms and begins the run; the look at its first event takes until 20 ms.
+    // The probe takes 10 ms and finds a foreign run, which is ended until 20 ms.
     let driven = drive(&Drive {
         key_given: true,
+        terminate_existing: true,
+        foreign: true,
         stop_after_ms: Some(15),
         ..plan(10, 4, Vec::new())
     });

@@ -18,6 +18,7 @@ use temporal_manifest::client::api::temporal::api::workflow::v1::{
 };
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
     DescribeWorkflowExecutionResponse, StartWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse,
 };
 use tonic::{Code, Status};
 
@@ -428,8 +429,8 @@ fn replacing(folder: &Folder, count: usize) -> OsString {
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Sent {
-    AsAsked,
     Probe,
+    OverClosed,
 }
 
 /// With which policies a request was sent.
@@ -439,8 +440,8 @@ fn sent(request: &StartWorkflowExecutionRequest) -> Sent {
         request.workflow_id_reuse_policy(),
         request.workflow_id_conflict_policy(),
     ) {
-        (WorkflowIdReusePolicy::AllowDuplicate, WorkflowIdConflictPolicy::TerminateExisting) => {
-            Sent::AsAsked
+        (WorkflowIdReusePolicy::AllowDuplicateFailedOnly, WorkflowIdConflictPolicy::Fail) => {
+            Sent::OverClosed
         }
         (WorkflowIdReusePolicy::RejectDuplicate, WorkflowIdConflictPolicy::Fail) => Sent::Probe,
         other => panic!("policies that nobody asked for: {other:?}"),
@@ -448,7 +449,7 @@ fn sent(request: &StartWorkflowExecutionRequest) -> Sent {
 }
 
 #[test]
-fn a_second_attempt_is_a_probe_with_the_same_request_id() {
+fn a_second_attempt_sends_the_same_probe() {
     const STARTS: usize = 50;
     let seen = Mutex::new(HashMap::new());
     let fake = FakeFrontend::builder()
@@ -479,13 +480,8 @@ fn a_second_attempt_is_a_probe_with_the_same_request_id() {
     assert_eq!(calls.len(), STARTS);
     for calls in calls.values() {
         let policies: Vec<Sent> = calls.iter().map(sent).collect();
-        assert_eq!(policies, [Sent::AsAsked, Sent::Probe]);
-        assert_eq!(calls[0].request_id, calls[1].request_id);
-        // Nothing but the policies differs.
-        let mut second = calls[1].clone();
-        second.workflow_id_reuse_policy = calls[0].workflow_id_reuse_policy;
-        second.workflow_id_conflict_policy = calls[0].workflow_id_conflict_policy;
-        assert_eq!(second, calls[0]);
+        assert_eq!(policies, [Sent::Probe, Sent::Probe]);
+        assert_eq!(calls[0], calls[1]);
     }
     let events: Vec<Value> = (finished.stdout.lines())
         .map(|line| serde_json::from_str(line).expect("every line is JSON"))
@@ -548,10 +544,11 @@ impl Lost {
                     workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
                         request_id_infos: infos.collect(),
                     }),
-                    ..DescribeWorkflowExecutionResponse::default()
+                    ..fake_frontend::running()
                 };
                 async { Ok(answer) }
             })
+            .on_terminate(|_, _| async { Ok(TerminateWorkflowExecutionResponse {}) })
             .start();
         let folder = Folder::new();
         let finished = Binary::apply(replacing(&folder, 1), &fake.address(), &["-o", "json"])
@@ -580,7 +577,7 @@ fn a_lost_answer_is_found_again_in_the_refusal() {
     assert_eq!(lost.report.outcome("w-0"), "started");
     assert_eq!(lost.report.run_id("w-0"), "current-run");
     assert_eq!(lost.report.start("w-0")["attempts"], 2);
-    assert_eq!(lost.sent(), [Sent::AsAsked, Sent::Probe]);
+    assert_eq!(lost.sent(), [Sent::Probe, Sent::Probe]);
     assert_eq!(lost.described_runs(), [""; 0]);
 }
 
@@ -594,7 +591,7 @@ fn a_lost_answer_is_found_again_in_the_first_run() {
     assert_eq!(lost.report.outcome("w-0"), "started");
     assert_eq!(lost.report.run_id("w-0"), "current-run");
     assert_eq!(lost.report.start("w-0")["firstRunId"], "first-run");
-    assert_eq!(lost.sent(), [Sent::AsAsked, Sent::Probe]);
+    assert_eq!(lost.sent(), [Sent::Probe, Sent::Probe]);
     assert_eq!(lost.described_runs(), ["first-run"]);
 }
 
@@ -604,6 +601,10 @@ fn a_run_of_somebody_else_gets_the_policies_that_were_asked_for() {
     let lost = Lost::new(&KNOWN, true);
     assert_eq!(lost.report.outcome("w-0"), "started");
     assert_ne!(lost.report.run_id("w-0"), "current-run");
-    assert_eq!(lost.sent(), [Sent::AsAsked, Sent::Probe, Sent::AsAsked]);
+    assert_eq!(lost.sent(), [Sent::Probe, Sent::Probe, Sent::OverClosed]);
     assert_eq!(lost.described_runs(), ["first-run"]);
+    let ended: Vec<_> = (lost.fake.terminations().into_iter())
+        .map(|call| call.message.first_execution_run_id)
+        .collect();
+    assert_eq!(ended, ["first-run"]);
 }

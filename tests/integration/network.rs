@@ -16,16 +16,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use temporal_manifest::client::api::temporal::api::enums::v1::{
-    EventType, ResourceExhaustedCause, ResourceExhaustedScope, WorkflowExecutionStatus,
+    ResourceExhaustedCause, ResourceExhaustedScope, WorkflowExecutionStatus,
     WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
 };
 use temporal_manifest::client::api::temporal::api::errordetails::v1::ResourceExhaustedFailure;
-use temporal_manifest::client::api::temporal::api::workflow::v1::{
-    RequestIdInfo, WorkflowExecutionExtendedInfo,
-};
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
-    DescribeWorkflowExecutionResponse, StartWorkflowExecutionRequest,
-    StartWorkflowExecutionResponse,
+    StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
 };
 use tonic::{Code, Status};
 
@@ -177,7 +173,7 @@ impl Service {
                 let mut model = lock(&starts);
                 let id = request.workflow_id.clone();
                 let request_ids = model.request_ids.entry(id.clone()).or_default();
-                request_ids.insert(request.request_id.clone());
+                request_ids.insert(fake_frontend::reported(&request.request_id));
                 let number = model.called(&id);
                 let answer = match faults(&id, number) {
                     Fault::None => model.carry_out(&request),
@@ -191,7 +187,9 @@ impl Service {
                 let mut model = lock(&describes);
                 let number = model.called(&id);
                 let answer = match (faults(&id, number), model.chains.get(&id)) {
-                    (Fault::None, Some(chain)) => Ok(knowing(&chain.request_id)),
+                    (Fault::None, Some(chain)) => {
+                        Ok(fake_frontend::begun_by_request(&chain.request_id))
+                    }
                     (Fault::None, None) => Err(Status::not_found("workflow not found")),
                     (Fault::Lost(status) | Fault::Refused(status), _) => Err(status),
                 };
@@ -237,8 +235,9 @@ impl Service {
             assert_eq!(model.begun[id], 1, "{id} was begun more than once");
             assert_eq!(model.request_ids[id].len(), 1, "{id} has one request ID");
             let chain = &model.chains[id];
-            assert_eq!(text(start, "requestId"), chain.request_id, "{id}");
-            request_ids.insert(chain.request_id.clone());
+            let request_id = fake_frontend::reported(&chain.request_id);
+            assert_eq!(text(start, "requestId"), request_id, "{id}");
+            request_ids.insert(request_id);
             let runs = [&chain.first_run, &chain.current_run];
             let run_id = text(start, "runId");
             assert!(runs.iter().any(|run| *run == run_id), "{id}: {run_id}");
@@ -251,21 +250,6 @@ impl Service {
         }
         assert_eq!(request_ids.len(), count, "distinct request IDs");
         report
-    }
-}
-
-/// The description of a run that a request began.
-fn knowing(request_id: &str) -> DescribeWorkflowExecutionResponse {
-    let info = RequestIdInfo {
-        event_type: EventType::WorkflowExecutionStarted.into(),
-        event_id: 1,
-        buffered: false,
-    };
-    DescribeWorkflowExecutionResponse {
-        workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
-            request_id_infos: [(request_id.to_owned(), info)].into(),
-        }),
-        ..fake_frontend::running()
     }
 }
 

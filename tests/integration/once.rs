@@ -1,24 +1,20 @@
-//! What a start comes to when answers are lost, denied, empty or late: today, false outcomes.
+//! What a start comes to when answers are lost, denied, empty or late: never a false outcome.
 
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use temporal_manifest::client::api::temporal::api::enums::v1::EventType;
 use temporal_manifest::client::api::temporal::api::errordetails::v1::{
     NamespaceNotActiveFailure, NamespaceNotFoundFailure,
 };
-use temporal_manifest::client::api::temporal::api::workflow::v1::{
-    RequestIdInfo, WorkflowExecutionExtendedInfo,
-};
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
-    DescribeWorkflowExecutionResponse, StartWorkflowExecutionRequest,
-    StartWorkflowExecutionResponse,
+    StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionResponse,
 };
 use tonic::{Code, Status};
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::fake_frontend::{self, FakeFrontend, already_started, refusal};
-use crate::support::report::Report;
+use crate::support::report::{Report, text};
 
 /// Applies starts with these Workflow IDs, which replace what runs.
 fn apply(fake: &FakeFrontend, ids: &[&str], flags: &[&str]) -> Finished {
@@ -48,16 +44,16 @@ fn refusals() -> Vec<(Status, i32)> {
     vec![
         (Status::permission_denied("Request unauthorized."), 5),
         (Status::unauthenticated("the token has expired"), 5),
-        (Status::not_found("not here"), 4),
-        (Status::invalid_argument("no such attribute"), 4),
-        (Status::failed_precondition("no such version"), 4),
+        (Status::not_found("not here"), 6),
+        (Status::invalid_argument("no such attribute"), 6),
+        (Status::failed_precondition("no such version"), 6),
         (refusal(Code::NotFound, "gone", &not_found), 5),
         (refusal(Code::FailedPrecondition, "moved", &not_active), 5),
     ]
 }
 
 #[test]
-fn a_refusal_after_a_lost_answer_counts_as_a_failure() {
+fn a_refusal_after_a_lost_answer_is_no_failure() {
     for (status, code) in refusals() {
         for flags in [&[][..], &["--idempotency-key", "k"]] {
             let status_again = status.clone();
@@ -73,17 +69,35 @@ fn a_refusal_after_a_lost_answer_counts_as_a_failure() {
                 .start();
             let finished = apply(&fake, &["w"], flags).expect_code(code);
             let report = Report::of(&finished);
-            assert_eq!(report.outcome("w"), "failed", "{status}");
+            assert_eq!(report.outcome("w"), "unknown", "{status}");
             let error = error(&report, "w");
-            assert_eq!(error["retryable"], false, "{status}");
-            assert_eq!(error["message"], status.message());
+            assert_eq!(error["retryable"], true, "{status}");
+            let message = text(&error, "message");
+            assert!(message.contains("repeat with the same key"), "{message}");
+            assert!(message.contains(status.message()), "{message}");
         }
     }
 }
 
-/// Only describing is denied, and yet no further start is made.
 #[test]
-fn a_run_that_may_not_be_looked_at_stops_the_apply() {
+fn a_refusal_without_an_earlier_attempt_is_a_failure() {
+    let fake = FakeFrontend::builder()
+        .on_start(|_, number| async move {
+            match number {
+                // Nothing was carried out.
+                0 => Err(Status::resource_exhausted("too fast")),
+                _ => Err(Status::invalid_argument("no such attribute")),
+            }
+        })
+        .start();
+    let report = Report::of(&apply(&fake, &["w"], &[]).expect_code(4));
+    assert_eq!(report.outcome("w"), "failed");
+    assert_eq!(error(&report, "w")["retryable"], false);
+}
+
+/// Only describing is denied: what cannot be told is unknown, and the other starts are made.
+#[test]
+fn a_run_that_may_not_be_looked_at_stops_nothing() {
     let fake = FakeFrontend::builder()
         .on_start(|request, _| async move {
             match request.workflow_id.as_str() {
@@ -94,18 +108,19 @@ fn a_run_that_may_not_be_looked_at_stops_the_apply() {
         .on_describe(|_, _| async { Err(Status::permission_denied("Request unauthorized.")) })
         .start();
     let flags = ["--idempotency-key", "k", "--parallelism", "1"];
-    let finished = apply(&fake, &["chain", "a", "b"], &flags).expect_code(5);
+    let finished = apply(&fake, &["chain", "a", "b"], &flags).expect_code(6);
     let report = Report::of(&finished);
-    assert_eq!(report.outcome("chain"), "failed");
-    assert_eq!(report.count("skipped"), 2);
-    assert_eq!(report.document()["stopped"]["by"], "refusal");
+    assert_eq!(report.outcome("chain"), "unknown");
+    assert_eq!(report.count("started"), 2);
+    assert!(report.document()["stopped"].is_null());
     let error = error(&report, "chain");
     assert_eq!(error["reason"], "permissionDenied");
+    assert!(text(&error, "message").contains("cannot tell whether the run third"));
 }
 
-/// An answer that names no run, and another message's, count as runs.
+/// An answer that names no run, and another message's, say nothing.
 #[test]
-fn an_answer_without_a_run_counts_as_one() {
+fn an_answer_without_a_run_is_no_answer() {
     let empty = StartWorkflowExecutionResponse::default();
     let nameless = StartWorkflowExecutionResponse {
         started: true,
@@ -116,29 +131,44 @@ fn an_answer_without_a_run_counts_as_one() {
         run_id: "1.32.0".to_owned(),
         ..empty.clone()
     };
-    for (answer, outcome) in [
-        (empty, "existing"),
-        (nameless, "started"),
-        (other, "existing"),
-    ] {
+    for answer in [empty, nameless, other] {
         let fake = FakeFrontend::builder()
             .on_start(move |_, _| {
                 let answer = answer.clone();
                 async { Ok(answer) }
             })
             .start();
-        let finished = apply(&fake, &["w"], &[]).expect_code(0);
-        assert_eq!(Report::of(&finished).outcome("w"), outcome);
+        let finished = apply(&fake, &["w"], &["--retry-for", "1s"]).expect_code(6);
+        assert_eq!(Report::of(&finished).outcome("w"), "unknown");
+    }
+}
+
+/// Before 1.25 the service did not say whether a request began the run.
+#[test]
+fn an_old_service_is_known_by_its_version() {
+    for (version, code, outcome) in [("1.24.3", 0, "started"), ("1.25.0", 6, "unknown")] {
+        let fake = FakeFrontend::builder()
+            .on_system_info(move |_, _| async move {
+                let mut info = fake_frontend::system_info();
+                info.server_version = version.to_owned();
+                Ok(info)
+            })
+            .on_start(|_, _| async {
+                Ok(StartWorkflowExecutionResponse {
+                    started: false,
+                    ..fake_frontend::started()
+                })
+            })
+            .start();
+        let finished = apply(&fake, &["w"], &["--retry-for", "1s"]).expect_code(code);
+        assert_eq!(Report::of(&finished).outcome("w"), outcome, "{version}");
     }
 }
 
 /// A service whose clock is another one by any amount.
 #[test]
-fn clocks_decide_outcomes() {
-    for (hours_off, first, second) in [
-        (-24, "deduplicated", "deduplicated"),
-        (1, "started", "started"),
-    ] {
+fn no_clock_decides_an_outcome() {
+    for hours_off in [-24, -1, 0, 1, 24] {
         let owner: Arc<Mutex<Option<String>>> = Arc::default();
         let owners = Arc::clone(&owner);
         let fake = FakeFrontend::builder()
@@ -165,7 +195,7 @@ fn clocks_decide_outcomes() {
             })
             .start();
         let flags = ["--idempotency-key", "k", "--identity", "nightly@ci"];
-        for outcome in [first, second] {
+        for outcome in ["started", "deduplicated", "deduplicated"] {
             let report = Report::of(&apply(&fake, &["w"], &flags).expect_code(0));
             assert_eq!(report.outcome("w"), outcome, "{hours_off} h off");
         }
@@ -175,7 +205,7 @@ fn clocks_decide_outcomes() {
 /// Two applies under one key over the run of somebody else. While the second one waits for its
 /// turn or its answer, the first one's run begins and continues as new.
 #[test]
-fn a_chain_that_began_meanwhile_is_ended() {
+fn a_chain_that_began_meanwhile_is_left_alone() {
     let requests: Arc<Mutex<Vec<StartWorkflowExecutionRequest>>> = Arc::default();
     let seen = Arc::clone(&requests);
     let fake = FakeFrontend::builder()
@@ -201,28 +231,69 @@ fn a_chain_that_began_meanwhile_is_ended() {
             let run = request.execution.unwrap_or_default().run_id;
             let first = requests.lock().expect("no holder of the lock panics")[0].clone();
             async move {
-                if run != "ours-1" {
-                    return Err(Status::not_found("workflow not found"));
-                }
-                Ok(begun_by_request(&first.request_id))
+                assert_eq!(run, "ours-1");
+                let key = first.request_id.split('/').next().unwrap_or_default();
+                Ok(fake_frontend::begun_by_request(key))
             }
         })
+        // The foreign chain is not the one that has the Workflow ID.
+        .on_terminate(|_, _| async { Err(Status::not_found("workflow execution not found")) })
         .start();
     let report = Report::of(&apply(&fake, &["w"], &["--idempotency-key", "k"]).expect_code(0));
-    assert_eq!(report.outcome("w"), "started");
+    assert_eq!(report.outcome("w"), "deduplicated");
+    assert_eq!(report.run_id("w"), "ours-2");
+    let terminated: Vec<_> = (fake.terminations().into_iter())
+        .map(|call| call.message.first_execution_run_id)
+        .collect();
+    assert_eq!(terminated, ["foreign"]);
 }
 
-/// The description of a run that a request began and that has not ended.
-fn begun_by_request(request_id: &str) -> DescribeWorkflowExecutionResponse {
-    let info = RequestIdInfo {
-        event_type: EventType::WorkflowExecutionStarted.into(),
-        event_id: 1,
-        buffered: false,
-    };
-    DescribeWorkflowExecutionResponse {
-        workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
-            request_id_infos: [(request_id.to_owned(), info)].into(),
-        }),
-        ..fake_frontend::running()
+/// Replacing a run is two calls, and the first one may be denied: then one request does both.
+#[test]
+fn a_run_is_replaced_where_terminating_is_denied() {
+    for (denied, calls) in [(false, 2), (true, 3)] {
+        let fake = FakeFrontend::builder()
+            .on_start(move |request, _| async move {
+                let ends = request.workflow_id_conflict_policy().as_str_name();
+                let may_begin = request.request_id.len() == 32
+                    && (!denied || ends.ends_with("TERMINATE_EXISTING"));
+                match may_begin {
+                    true => Ok(fake_frontend::started()),
+                    false => Err(already_started("somebody else", "foreign", "foreign")),
+                }
+            })
+            .on_terminate(move |_, _| async move {
+                match denied {
+                    true => Err(Status::permission_denied("Request unauthorized.")),
+                    false => Ok(TerminateWorkflowExecutionResponse {}),
+                }
+            })
+            .start();
+        let report = Report::of(&apply(&fake, &["w"], &[]).expect_code(0));
+        assert_eq!(report.outcome("w"), "started", "{denied}");
+        assert_eq!(fake.start_count(), calls, "{denied}");
+        assert_eq!(fake.terminations().len(), 1, "{denied}");
     }
+}
+
+/// A run was ended for a start that is then refused: not a word of `failed`.
+#[test]
+fn a_run_that_was_ended_in_vain_is_told() {
+    let fake = FakeFrontend::builder()
+        .on_start(|request, _| async move {
+            match request.request_id.len() {
+                32 => Err(Status::permission_denied("the token has expired")),
+                _ => Err(already_started("somebody else", "foreign", "foreign")),
+            }
+        })
+        .on_terminate(|_, _| async { Ok(TerminateWorkflowExecutionResponse {}) })
+        .start();
+    let report = Report::of(&apply(&fake, &["w"], &[]).expect_code(5));
+    assert_eq!(report.outcome("w"), "unknown");
+    let error = error(&report, "w");
+    let message = text(&error, "message");
+    assert!(
+        message.contains("the run foreign was told to end"),
+        "{message}"
+    );
 }

@@ -1,10 +1,8 @@
 //! The same apply again: nothing starts twice, whatever became of the Workflows in between.
 
-use std::time::{Duration, SystemTime};
-
 use serde_json::{Value, json};
 use temporal_manifest::client::api::temporal::api::enums::v1::WorkflowExecutionStatus as Status;
-use temporal_manifest::client::api::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
+use temporal_manifest::client::api::temporal::api::workflowservice::v1::StartWorkflowExecutionResponse;
 
 use crate::support::binary::{Binary, Folder};
 use crate::support::dev_server::{self, SharedServer};
@@ -143,8 +141,7 @@ fn a_repeat_with_the_same_key_starts_and_ends_nothing() {
     applied.expect_deduplicated(&applied.apply(|binary| binary.env(KEY_VARIABLE, &key)));
 }
 
-/// The identity is what tells a young run of an earlier invocation from one of our own; without
-/// one of our making, time has to.
+/// Nothing rests on the identity that the default client has.
 #[test]
 fn a_repeat_under_an_identity_of_the_users_is_recognised_too() {
     let Some(server) = dev_server::shared() else {
@@ -234,9 +231,7 @@ fn a_start_that_was_attached_stays_existing() {
 
 #[test]
 fn a_request_id_depends_on_key_namespace_and_workflow_id_alone() {
-    let fake = FakeFrontend::builder()
-        .on_history(|_, _| async { Ok(fake_frontend::began_by("temporal-manifest:a@b:c")) })
-        .start();
+    let fake = FakeFrontend::healthy();
     let folder = Folder::new();
     let request_ids = |ids: &[&str], workflow_type: &str, key: Option<&str>, namespace: &str| {
         let manifest = folder.starts(
@@ -274,49 +269,47 @@ fn a_request_id_depends_on_key_namespace_and_workflow_id_alone() {
     }
 }
 
-/// A start whose first run has left retention is old, not failed.
-#[test]
-fn a_first_run_that_is_gone_was_ours() {
-    // This is what the service answers to a repeated request ID of a run that still is current;
-    // of its history there is nothing left.
-    let fake = FakeFrontend::healthy();
+/// One apply under a key, on a fake that answers the probe like this. `K` stands for the part of a
+/// request ID that depends on the key.
+fn apply_once(answer: fn(&str) -> Result<bool, String>) -> (Report, FakeFrontend) {
+    let fake = FakeFrontend::builder()
+        .on_start(move |request, _| async move {
+            let key = request.request_id.split('/').next().unwrap_or_default();
+            match answer(key) {
+                Ok(began) => Ok(StartWorkflowExecutionResponse {
+                    started: began,
+                    ..fake_frontend::started()
+                }),
+                Err(owner) => Err(fake_frontend::already_started(&owner, "run", "run")),
+            }
+        })
+        .start();
     let folder = Folder::new();
     let manifest = folder.starts([json!({"workflowId": "w", "type": "T", "taskQueue": "q"})]);
     let flags = ["-o", "json", "--idempotency-key", "k"];
     let finished = Binary::apply(manifest, &fake.address(), &flags).run();
-    let report = Report::of(&finished.expect_code(0));
-    assert_eq!(report.outcome("w"), "deduplicated");
-    assert_eq!(fake.histories().len(), 1);
+    (Report::of(&finished.expect_code(0)), fake)
 }
 
-/// A repeat of one start, on a fake that shows no histories and describes runs like this.
-fn unread(describe: fn() -> Result<DescribeWorkflowExecutionResponse, tonic::Status>) -> String {
-    let fake = FakeFrontend::builder()
-        .on_history(|_, _| async { Err(tonic::Status::permission_denied("Request unauthorized.")) })
-        .on_describe(move |_, _| async move { describe() })
-        .start();
-    let folder = Folder::new();
-    let manifest = folder.starts([json!({"workflowId": "w-0", "type": "T", "taskQueue": "q"})]);
-    let flags = ["-o", "json", "--idempotency-key", "unread"];
-    let finished = Binary::apply(manifest, &fake.address(), &flags).run();
-    let report = Report::of(&finished.expect_code(0));
-    assert_eq!(fake.start_count(), 1);
-    report.outcome("w-0").to_owned()
-}
-
-fn began(age: Duration) -> DescribeWorkflowExecutionResponse {
-    let mut described = fake_frontend::running();
-    if let Some(info) = &mut described.workflow_execution_info {
-        info.start_time = Some((SystemTime::now() - age).into());
-    }
-    described
-}
-
+/// No clock, no identity and no history is asked, and a start is one call.
 #[test]
-fn an_accepted_start_whose_history_is_secret_is_no_failure() {
-    assert_eq!(unread(|| Ok(began(Duration::ZERO))), "started");
-    let hour = || Ok(began(Duration::from_secs(3_600)));
-    assert_eq!(unread(hour), "deduplicated");
-    let refused = || Err(tonic::Status::permission_denied("Request unauthorized."));
-    assert_eq!(unread(refused), "deduplicated");
+fn the_request_id_tells_whose_run_it_is() {
+    type Case = (fn(&str) -> Result<bool, String>, &'static str);
+    let cases: [Case; 5] = [
+        (|_| Ok(true), "started"),
+        (
+            |key| Err(format!("{key}/000000000000000000000000")),
+            "deduplicated",
+        ),
+        (|key| Err(key.to_owned()), "deduplicated"),
+        // Earlier versions wrote it like this.
+        (|key| Err(fake_frontend::reported(key)), "deduplicated"),
+        (|_| Err("somebody else".to_owned()), "existing"),
+    ];
+    for (answer, outcome) in cases {
+        let (report, fake) = apply_once(answer);
+        assert_eq!(report.outcome("w"), outcome);
+        assert_eq!(fake.start_count(), 1, "{outcome}");
+        assert!(fake.histories().is_empty() && fake.describes().is_empty());
+    }
 }

@@ -11,11 +11,13 @@ use temporal_manifest::client::api::temporal::api::enums::v1::{
     WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
 };
 use temporal_manifest::client::api::temporal::api::history::v1::history_event::Attributes;
-use temporal_manifest::client::api::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest;
+use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
+    StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
+};
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::dev_server;
-use crate::support::fake_frontend::FakeFrontend;
+use crate::support::fake_frontend::{self, FakeFrontend};
 use crate::support::report::Report;
 use crate::support::{UNSERVED, unique_id};
 
@@ -372,7 +374,19 @@ fn rows_come_through_standard_input_and_are_all_checked_first() {
 /// Every kind of field can be an expression, and is on the wire what it comes to.
 #[test]
 fn every_kind_of_field_takes_an_expression() {
-    let frontend = FakeFrontend::healthy();
+    // Only over a running Workflow of somebody else are all of them sent.
+    let frontend = FakeFrontend::builder()
+        .on_start(|_, number| async move {
+            match number {
+                0 => Err(fake_frontend::already_started("another", "run", "run")),
+                _ => Ok(StartWorkflowExecutionResponse {
+                    run_id: "run".to_owned(),
+                    first_execution_run_id: "run".to_owned(),
+                    ..Default::default()
+                }),
+            }
+        })
+        .start();
     let folder = folder(
         "starts:
   - forEach:
@@ -407,7 +421,7 @@ fn every_kind_of_field_takes_an_expression() {
         .current_dir(folder.path())
         .run()
         .expect_code(0);
-    let sent: StartWorkflowExecutionRequest = frontend.starts()[0].message.clone();
+    let sent: StartWorkflowExecutionRequest = frontend.starts()[1].message.clone();
     assert_eq!(sent.workflow_id, "a");
     assert_eq!(sent.workflow_type.as_ref().map(|it| &*it.name), Some("A"));
     assert_eq!(

@@ -20,10 +20,8 @@ use temporal_manifest::client::api::temporal::api::history::v1::WorkflowExecutio
 use temporal_manifest::client::api::temporal::api::history::v1::history_event::Attributes;
 use temporal_manifest::client::api::temporal::api::sdk::v1::UserMetadata;
 use temporal_manifest::client::api::temporal::api::taskqueue::v1::TaskQueue;
+use temporal_manifest::client::api::temporal::api::workflow::v1::VersioningOverride;
 use temporal_manifest::client::api::temporal::api::workflow::v1::versioning_override::Override;
-use temporal_manifest::client::api::temporal::api::workflow::v1::{
-    OnConflictOptions, VersioningOverride,
-};
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest;
 use tonic::metadata::MetadataMap;
 
@@ -314,8 +312,9 @@ starts:
             workflow_task_timeout: seconds(15),
             identity: identity.to_owned(),
             request_id: request_id.to_owned(),
-            workflow_id_reuse_policy: WorkflowIdReusePolicy::AllowDuplicateFailedOnly.into(),
-            workflow_id_conflict_policy: WorkflowIdConflictPolicy::UseExisting.into(),
+            // The manifest's own decide only over the run of somebody else.
+            workflow_id_reuse_policy: WorkflowIdReusePolicy::RejectDuplicate.into(),
+            workflow_id_conflict_policy: WorkflowIdConflictPolicy::Fail.into(),
             retry_policy: Some(RetryPolicy {
                 initial_interval: seconds(2),
                 backoff_coefficient: 1.5,
@@ -366,11 +365,7 @@ starts:
             versioning_override: Some(VersioningOverride {
                 r#override: Some(Override::AutoUpgrade(true)),
             }),
-            on_conflict_options: Some(OnConflictOptions {
-                attach_request_id: true,
-                attach_completion_callbacks: true,
-                attach_links: true,
-            }),
+            on_conflict_options: None,
             priority: Some(Priority {
                 priority_key: 2,
                 fairness_key: "tenant-7".to_owned(),
@@ -460,10 +455,9 @@ fn every_field_arrives_as_written() {
         assert!(found.next().is_none(), "a fresh key needs one call a start");
         &first.message
     };
-    let request_id = text(report.start(&every.workflow_id), "requestId");
     assert_eq!(
         *sent(&every.workflow_id),
-        every.request("me", request_id),
+        every.request("me", &report.probe_id(&every.workflow_id)),
         "the start with every field"
     );
     // What is not set is not sent, so that the service's defaults hold.
@@ -475,7 +469,9 @@ fn every_field_arrives_as_written() {
         }),
         task_queue: Some(unserved()),
         identity: "me".to_owned(),
-        request_id: text(report.start(&every.cron_id()), "requestId").to_owned(),
+        request_id: report.probe_id(&every.cron_id()),
+        workflow_id_reuse_policy: WorkflowIdReusePolicy::RejectDuplicate.into(),
+        workflow_id_conflict_policy: WorkflowIdConflictPolicy::Fail.into(),
         cron_schedule: "0 12 * * MON-FRI".to_owned(),
         ..StartWorkflowExecutionRequest::default()
     };
@@ -525,9 +521,9 @@ fn every_field_is_stored_as_written() {
     let invocation_id = text(&report.document()["invocation"], "id");
     let identity = format!("temporal-manifest:ada@engine:{invocation_id}");
     let start = report.start(&every.workflow_id);
-    let request_id = text(start, "requestId");
+    let request_id = report.probe_id(&every.workflow_id);
     let run_id = text(start, "runId");
-    let asked = every.request(&identity, request_id);
+    let asked = every.request(&identity, &request_id);
 
     let event = server.first_event(&every.workflow_id, run_id);
     assert_eq!(event.user_metadata, asked.user_metadata);
@@ -588,7 +584,7 @@ fn every_field_is_stored_as_written() {
     assert_eq!(info.memo, Some(memo));
     assert_eq!(indexed(info.search_attributes), asked_attributes);
     let began = described.workflow_extended_info.unwrap_or_default();
-    let began = began.request_id_infos.get(request_id);
+    let began = began.request_id_infos.get(&request_id);
     assert_eq!(
         began.map(|info| info.event_type()),
         Some(EventType::WorkflowExecutionStarted)

@@ -17,7 +17,6 @@ use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::selection::{Selection, Shard};
 use temporal_manifest::expand::{AllowedEnv, Invocation};
-use temporal_manifest::run::attempt::IDENTITY_PREFIX;
 
 use super::args::{ColorChoice, ConnectionArgs, GlobalArgs, SelectionArgs, ShardChoice};
 use super::environment::Environment;
@@ -332,7 +331,7 @@ fn identity(environment: &Environment, invocation_id: &str) -> String {
         .map(str::to_owned)
         .or_else(host_name);
     format!(
-        "{IDENTITY_PREFIX}{user}@{}:{invocation_id}",
+        "temporal-manifest:{user}@{}:{invocation_id}",
         host.as_deref().unwrap_or("unknown")
     )
 }

@@ -22,12 +22,15 @@ use temporal_manifest::client::api::temporal::api::history::v1::{
     History, HistoryEvent, WorkflowExecutionStartedEventAttributes,
 };
 use temporal_manifest::client::api::temporal::api::namespace::v1::NamespaceInfo;
-use temporal_manifest::client::api::temporal::api::workflow::v1::WorkflowExecutionInfo;
+use temporal_manifest::client::api::temporal::api::workflow::v1::{
+    RequestIdInfo, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+};
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse, GetSystemInfoRequest, GetSystemInfoResponse,
     GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
     StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
     get_system_info_response::Capabilities,
 };
 use tokio::sync::oneshot;
@@ -87,6 +90,7 @@ pub struct Builder {
     max_connection_age: Option<Duration>,
     start: Handler<StartWorkflowExecutionRequest, StartWorkflowExecutionResponse>,
     describe: Handler<DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse>,
+    terminate: Handler<TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse>,
     history: Handler<GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse>,
     system_info: Handler<GetSystemInfoRequest, GetSystemInfoResponse>,
     namespace: Handler<DescribeNamespaceRequest, DescribeNamespaceResponse>,
@@ -115,6 +119,10 @@ impl Builder {
     replaces_handler! {
         /// Answers descriptions of Workflows.
         on_describe, describe, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
+    }
+    replaces_handler! {
+        /// Answers terminations of Workflows.
+        on_terminate, terminate, TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse
     }
     replaces_handler! {
         /// Answers requests for history.
@@ -196,6 +204,7 @@ impl FakeFrontend {
             max_connection_age: None,
             start: boxed(|_, _| async { Ok(started()) }),
             describe: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
+            terminate: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
             history: boxed(|_, _| async { Err(Status::not_found("workflow not found")) }),
             system_info: boxed(|_, _| async { Ok(system_info()) }),
             namespace: boxed(|request: DescribeNamespaceRequest, _| async {
@@ -227,6 +236,11 @@ impl FakeFrontend {
     /// All descriptions of Workflows asked for so far.
     pub fn describes(&self) -> Vec<Received<DescribeWorkflowExecutionRequest>> {
         self.log.state().describes.clone()
+    }
+
+    /// All terminations of Workflows asked for so far.
+    pub fn terminations(&self) -> Vec<Received<TerminateWorkflowExecutionRequest>> {
+        self.log.state().terminations.clone()
     }
 
     /// All histories asked for so far.
@@ -343,6 +357,21 @@ pub fn running() -> DescribeWorkflowExecutionResponse {
     }
 }
 
+/// The description of a run that a request began and that has not ended.
+pub fn begun_by_request(request_id: &str) -> DescribeWorkflowExecutionResponse {
+    let info = RequestIdInfo {
+        event_type: EventType::WorkflowExecutionStarted.into(),
+        event_id: 1,
+        buffered: false,
+    };
+    DescribeWorkflowExecutionResponse {
+        workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
+            request_id_infos: [(request_id.to_owned(), info)].into(),
+        }),
+        ..running()
+    }
+}
+
 /// What a current server says about itself.
 pub fn system_info() -> GetSystemInfoResponse {
     GetSystemInfoResponse {
@@ -377,6 +406,13 @@ pub fn refusal<D: Message + Name>(code: Code, message: &str, detail: &D) -> Stat
         }],
     };
     Status::with_details(code, message, status.encode_to_vec().into())
+}
+
+/// The request ID that reports show for one on the wire, which may name the invocation too.
+pub fn reported(request_id: &str) -> String {
+    let key = request_id.split('/').next().unwrap_or_default();
+    let key = uuid::Uuid::parse_str(key).expect("a request ID begins with a UUID");
+    key.to_string()
 }
 
 /// The refusal of a start whose Workflow ID is taken by the run of another request.
@@ -443,6 +479,7 @@ struct Log {
 struct State {
     starts: Vec<Received<StartWorkflowExecutionRequest>>,
     describes: Vec<Received<DescribeWorkflowExecutionRequest>>,
+    terminations: Vec<Received<TerminateWorkflowExecutionRequest>>,
     histories: Vec<Received<GetWorkflowExecutionHistoryRequest>>,
     system_infos: Vec<Received<GetSystemInfoRequest>>,
     namespaces: Vec<Received<DescribeNamespaceRequest>>,
@@ -525,6 +562,16 @@ impl WorkflowService for Service {
     ) -> Answer<Response<DescribeWorkflowExecutionResponse>> {
         let (message, number) = self.log.record(request, |state| &mut state.describes);
         (self.answers.describe)(message, number)
+            .await
+            .map(Response::new)
+    }
+
+    async fn terminate_workflow_execution(
+        &self,
+        request: Request<TerminateWorkflowExecutionRequest>,
+    ) -> Answer<Response<TerminateWorkflowExecutionResponse>> {
+        let (message, number) = self.log.record(request, |state| &mut state.terminations);
+        (self.answers.terminate)(message, number)
             .await
             .map(Response::new)
     }

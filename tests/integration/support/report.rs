@@ -52,6 +52,15 @@ impl Report {
             .expect("the report has a list of starts")
     }
 
+    /// The request ID on the wire of the probe of the start with this Workflow ID.
+    #[track_caller]
+    pub fn probe_id(&self, workflow_id: &str) -> String {
+        let digits = |text: &str| text.replace('-', "");
+        let key = digits(text(self.start(workflow_id), "requestId"));
+        let invocation = digits(text(&self.document["invocation"], "id"));
+        format!("{key}/{}", &invocation[..24])
+    }
+
     /// The start with this Workflow ID.
     #[track_caller]
     pub fn start(&self, workflow_id: &str) -> &Value {

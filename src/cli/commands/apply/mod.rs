@@ -175,7 +175,6 @@ fn prepare(
         key,
         namespace: connection.namespace.clone(),
         invocation_id: invocation.id,
-        started_at,
         fail_existing: args.fail_existing,
         retry_for: args.retry_for.unwrap_or(RETRY_FOR),
     };
