@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
@@ -51,27 +51,32 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
-    /// Print a commented manifest to start from
-    Init,
+    /// Print a commented manifest to start from, or write it to a file
+    Init(InitArgs),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
 }
 
+/// The heading of options that every command has, in the help that shows everything.
+pub(crate) const GLOBAL: &str = "Global options";
+
+/// The heading of options about the Temporal Service, in the help that shows everything.
+pub(crate) const CONNECTION: &str = "Connection options";
+
 /// Options of every command, named as the `temporal` CLI names them.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Form of the data on standard output
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<OutputFormat>,
     /// When colours are used [default: auto]
-    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", help_heading = GLOBAL)]
     pub(crate) color: Option<ColorChoice>,
     /// What is logged to standard error [default: never]
-    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", help_heading = GLOBAL)]
     pub(crate) log_level: Option<LogLevel>,
     /// Form of the log [default: text]
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = GLOBAL)]
     pub(crate) log_format: Option<LogFormat>,
     /// Accepted as the `temporal` CLI's own; times are always ISO 8601 here
     #[arg(long, global = true, value_name = "FORMAT", hide = true)]
@@ -80,30 +85,34 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, hide = true)]
     pub(crate) no_json_shorthand_payloads: bool,
     /// Longest time for the whole command
-    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration, help_heading = GLOBAL)]
     pub(crate) command_timeout: Option<Duration>,
     /// Longest time for a connection to be made [default: 10s]
-    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration, help_heading = CONNECTION)]
     pub(crate) client_connect_timeout: Option<Duration>,
     /// Configuration profile of temporal.toml [env: TEMPORAL_PROFILE] [default: default]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub(crate) profile: Option<String>,
     /// Path of temporal.toml [env: TEMPORAL_CONFIG_FILE]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = CONNECTION)]
     pub(crate) config_file: Option<PathBuf>,
     /// Preset of temporal.yaml, the CLI's older configuration; goes before variables
     /// [env: TEMPORAL_ENV] [default: default]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub(crate) env: Option<String>,
     /// Path of temporal.yaml [env: TEMPORAL_ENV_FILE]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = CONNECTION)]
     pub(crate) env_file: Option<PathBuf>,
     /// Read no temporal.toml
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) disable_config_file: bool,
     /// Read no TEMPORAL_* variables but those of presets
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) disable_config_env: bool,
+    /// Print help with all options: also connection options (--address, -n/--namespace, --api-key,
+    /// --tls, --profile, ...) and global ones (--color, --log-level, --command-timeout, ...)
+    #[arg(long, global = true, action = ArgAction::Help)]
+    pub(crate) help_all: Option<bool>,
 }
 
 /// Which manifests.
@@ -224,7 +233,7 @@ pub(crate) struct ApplyArgs {
 
 /// Where the Temporal Service is, named as the `temporal` CLI names it.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Connection options")]
+#[command(next_help_heading = CONNECTION)]
 pub(crate) struct ConnectionArgs {
     /// Host and port of the Temporal Service's frontend
     /// [env: TEMPORAL_ADDRESS] [default: localhost:7233]
@@ -291,6 +300,13 @@ pub(crate) struct SchemaArgs {
     /// Which schema
     #[arg(value_enum, default_value_t = SchemaName::Manifest)]
     pub(crate) name: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// New file to write it to, instead of standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

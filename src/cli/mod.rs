@@ -6,14 +6,15 @@ mod args;
 mod commands;
 mod environment;
 mod exit;
+mod help;
+mod misspelt;
 mod output;
 mod settings;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::FromArgMatches;
 use clap::error::ContextValue;
-use clap::{CommandFactory, Parser};
 use temporal_manifest::visible;
 
 use args::{Cli, Command, OutputFormat};
@@ -30,10 +31,11 @@ pub(crate) fn main() -> ExitCode {
         let mut words = std::env::args_os().skip(1);
         if words.next().is_some_and(|word| word == "__complete") {
             let words = words.map(|word| word.to_string_lossy().into_owned());
-            return commands::completion::answer(words.collect(), Cli::command());
+            return commands::completion::answer(words.collect(), help::command());
         }
         let environment = Environment::capture();
-        match Cli::try_parse() {
+        let parsed = help::command().try_get_matches();
+        match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => run(&cli, &environment),
             Err(error) => usage(error),
         }
@@ -50,15 +52,24 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Apply(args) => commands::apply::run(args, &cli.global, environment),
         Command::Report(args) => commands::report::run(args, &cli.global, environment),
         Command::Schema(args) => commands::schema::run(args),
-        Command::Init => commands::init::run(),
-        Command::Completion(args) => commands::completion::script(args, Cli::command()),
+        Command::Init(args) => commands::init::run(args, &cli.global),
+        Command::Completion(args) => commands::completion::script(args, help::command()),
     }
 }
 
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
-fn usage(error: clap::Error) -> Exit {
+fn usage(mut error: clap::Error) -> Exit {
     use clap::error::ErrorKind;
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if error.kind() == ErrorKind::DisplayHelp
+        && let Some(text) = help::all_if_asked(&words)
+    {
+        return output::data(&text);
+    }
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -67,8 +78,9 @@ fn usage(error: clap::Error) -> Exit {
         let _ = error.print();
         return Exit::Success;
     }
+    misspelt::explain(&mut error, &words, &help::command());
     let error = with_visible_words(error);
-    if !wants_json(std::env::args_os()) {
+    if !wants_json(&words) {
         let _ = error.print();
         return Exit::Usage;
     }
@@ -106,8 +118,7 @@ fn with_visible_words(mut error: clap::Error) -> clap::Error {
 }
 
 /// Whether errors are wanted as JSON, from a command line that could not be parsed.
-fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
-    let words: Vec<String> = words.map(|word| word.to_string_lossy().into()).collect();
+fn wants_json(words: &[String]) -> bool {
     let is_json = |value: &str| matches!(value, "json" | "jsonl");
     words.iter().enumerate().any(|(position, word)| {
         if matches!(word.as_str(), "-o" | "--output") {

@@ -54,6 +54,7 @@ fn help_texts_are_golden() {
         "validate",
         "render",
         "apply",
+        "report",
         "schema",
         "init",
         "completion",
@@ -65,6 +66,8 @@ fn help_texts_are_golden() {
         assert_eq!(asked.stdout, long.stdout);
         let short = Binary::new([command, "-h"]).run().expect_code(0);
         is_golden(&format!("{command}.short.txt"), &short.stdout);
+        let all = Binary::new([command, "--help-all"]).run().expect_code(0);
+        is_golden(&format!("{command}.all.txt"), &all.stdout);
         assert!(program.stdout.contains(&format!("\n  {command} ")));
     }
     // Without any word, the help is told as an error.
@@ -87,8 +90,8 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["validate"], "<PATH>"),
     (&["apply"], "<PATH>"),
     (&["apply", "x", "--nosuch"], "'--nosuch'"),
-    (&["apply", "x", "--adress", "a:1"], "'--address'"),
-    (&["validate", "x", "--address", "a:1"], "'--address'"),
+    (&["apply", "x", "--adress", "a:1"], "`--address`"),
+    (&["validate", "x", "--address", "a:1"], "`--address`"),
     (&["apply", "x", "--retry-for", "5 weeks"], "1h30m"),
     (
         &["apply", "x", "--parallelism", "0"],

@@ -145,7 +145,7 @@ fn flags_in_the_documents_exist() {
         "init",
         "completion",
     ] {
-        known.extend(flags(&Binary::new([command, "--help"]).run().stdout));
+        known.extend(flags(&Binary::new([command, "--help-all"]).run().stdout));
     }
     assert!(known.contains("--parallelism"));
     for (path, text) in documents() {

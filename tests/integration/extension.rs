@@ -201,7 +201,7 @@ fn the_cli_completes_our_words() {
     );
     assert_eq!(complete(&["apply", "--config-file", ""]), [":0"]);
     assert_eq!(complete(&["apply", ""]), [":0"], "the shell offers files");
-    assert_eq!(complete(&["schema", "re"]), ["report", ":4"]);
+    assert_eq!(complete(&["schema", "rep"]), ["report", ":4"]);
 }
 
 #[test]
