@@ -133,6 +133,9 @@ pub(crate) struct PathArgs {
     /// Let expressions read an environment variable as `env.NAME`; repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_env: Vec<String>,
+    /// Leave out what matches of folders, such as 'kustomization.yaml' or 'overlays/**'; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
     /// Let files that manifests name lie outside of the manifest's folder
     #[arg(long)]
     pub(crate) allow_outside: bool,

@@ -4,6 +4,8 @@
 //! `$ref` leads into the schema itself and to files below the manifest's folder, never to the
 //! network.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
+use crate::manifest::opened::{self, OpenError};
 use crate::manifest::source::Source;
 use crate::manifest::{Manifest, Tree, TreeNode, json, reader, shorten, shorten_to, steps};
 
@@ -89,9 +92,9 @@ fn compile(
     };
     let (schema, base, name) = match &node.value {
         Value::String(file) => {
-            let real = folder.find(file)?;
+            let opened = folder.open(file)?;
             let name = folder.join(file).display().to_string();
-            (read(&real, &name)?, real, name)
+            (read(opened.file, &name)?, opened.real, name)
         }
         Value::Map(_) | Value::Bool(_) => {
             let schema = serde_json::to_value(node).map_err(|error| error.to_string())?;
@@ -136,14 +139,15 @@ fn compile(
 }
 
 /// Reads a file with one JSON or YAML document.
-fn read(path: &Path, name: &str) -> Result<JsonValue, String> {
+fn read(file: File, name: &str) -> Result<JsonValue, String> {
     let cannot = |error: std::io::Error| format!("cannot read `{name}`: {error}");
-    let length = std::fs::metadata(path).map_err(cannot)?.len();
-    if length > MAX_FILE_BYTES {
+    let mut text = String::new();
+    let mut part = file.take(MAX_FILE_BYTES + 1);
+    part.read_to_string(&mut text).map_err(cannot)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
         let limit = MAX_FILE_BYTES / (1024 * 1024);
         return Err(format!("`{name}` is larger than {limit} MiB"));
     }
-    let text = std::fs::read_to_string(path).map_err(cannot)?;
     let source = Arc::new(Source::new(name, ".", text));
     let mut problems = Vec::new();
     let mut documents = reader::read(&source, &mut problems);
@@ -214,13 +218,13 @@ impl Retrieve for Files {
         if !self.allow_outside && !path.starts_with(&self.root) {
             return Err(outside().into());
         }
-        let real = path
-            .canonicalize()
-            .map_err(|error| format!("cannot read `{name}`: {error}"))?;
-        if !self.allow_outside && !real.starts_with(&self.root) {
-            return Err(outside().into());
-        }
-        Ok(read(&real, &name)?)
+        let root = (!self.allow_outside).then_some(self.root.as_path());
+        let opened = opened::open(&path, root).map_err(|error| match error {
+            OpenError::Io(error) => format!("cannot read `{name}`: {error}"),
+            OpenError::NotAFile => format!("`{name}` is not a regular file"),
+            OpenError::Outside => outside(),
+        })?;
+        Ok(read(opened.file, &name)?)
     }
 }
 

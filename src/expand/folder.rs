@@ -1,7 +1,8 @@
 //! Which files a manifest may name.
 
-use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::manifest::opened::{self, OpenError, Opened};
 
 /// Where the files of a manifest may lie.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +22,23 @@ impl Folder<'_> {
         }
     }
 
-    /// Follows a path and holds it to the rules.
+    /// Opens a file and holds what was opened to the rules.
     ///
     /// # Errors
     /// What is wrong, as a message.
-    pub(super) fn find(&self, file: &str) -> Result<PathBuf, String> {
+    pub(super) fn open(&self, file: &str) -> Result<Opened, String> {
         let path = self.join(file);
-        let cannot = |error: io::Error| format!("cannot read `{}`: {error}", path.display());
-        let real = path.canonicalize().map_err(cannot)?;
-        let folder = self.path.canonicalize().map_err(cannot)?;
-        if !self.allow_outside && !real.starts_with(&folder) {
-            return Err(format!(
+        let below = (!self.allow_outside).then_some(self.path);
+        opened::open(&path, below).map_err(|error| match error {
+            OpenError::Io(error) => format!("cannot read `{}`: {error}", path.display()),
+            OpenError::NotAFile => format!("`{}` is not a regular file", path.display()),
+            OpenError::Outside if self.allow_outside => {
+                format!("nothing is read from where `{}` lies", path.display())
+            }
+            OpenError::Outside => format!(
                 "`{file}` lies outside of the manifest's folder `{}`",
                 self.path.display()
-            ));
-        }
-        if !real.is_file() {
-            return Err(format!("`{}` is not a regular file", path.display()));
-        }
-        Ok(real)
+            ),
+        })
     }
 }

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
@@ -349,9 +348,9 @@ fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
 }
 
 fn read_file(file: &str, folder: Folder<'_>) -> Result<Vec<u8>, String> {
-    let real = folder.find(file)?;
+    let opened = folder.open(file)?;
     let cannot = |error: std::io::Error| format!("cannot read `{file}`: {error}");
-    read_at_most(&real, MAX_REQUEST_BYTES)
+    read_at_most(opened.file, MAX_REQUEST_BYTES)
         .map_err(cannot)?
         .ok_or_else(|| {
             format!(
@@ -361,10 +360,8 @@ fn read_file(file: &str, folder: Folder<'_>) -> Result<Vec<u8>, String> {
         })
 }
 
-fn read_at_most(path: &Path, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+fn read_at_most(file: File, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= limit).then_some(bytes))
 }

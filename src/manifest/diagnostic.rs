@@ -33,6 +33,8 @@ codes! {
     Unreadable => "unreadable",
     /// A path is a pipe, a device or a socket.
     NotAFile => "not_a_file",
+    /// A link in a folder leads out of the folder.
+    LinkOutside => "link_outside",
     /// A file is larger than the program reads.
     TooLarge => "too_large",
     /// A file is not UTF-8.

@@ -12,6 +12,7 @@ mod instance;
 pub mod json;
 pub mod locate;
 pub mod node;
+pub mod opened;
 mod other_names;
 mod position;
 pub mod reader;
@@ -19,6 +20,7 @@ mod scalar;
 pub mod schema;
 mod shape;
 pub mod source;
+pub mod walk;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use diagnostic::Diagnostic;
 use fields::Fields;
 use node::Node;
 use source::Source;
+use walk::Exclude;
 
 /// One document of kind `Starts`, with every entry that passed the checks of its text.
 #[derive(Clone, Debug)]
@@ -91,9 +94,9 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks every manifest that `paths` name.
-pub fn load(paths: &[PathBuf]) -> Loaded {
-    let (sources, diagnostics) = source::read_sources(paths);
+/// Reads and checks every manifest that `paths` name; `exclude` says what of folders is left out.
+pub fn load(paths: &[PathBuf], exclude: &Exclude) -> Loaded {
+    let (sources, diagnostics) = source::read_sources(paths, exclude);
     let mut loaded = Loaded {
         sources: sources.clone(),
         manifests: Vec::new(),
@@ -123,7 +126,7 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
     let readable = loaded.diagnostics.is_empty();
     for root in documents {
         // Argument schemas lie beside the manifests that name them.
-        if source.is_found() && shape::is_json_schema(&root) {
+        if source.found_in().is_some() && shape::is_json_schema(&root) {
             continue;
         }
         let findings = shape::check(&root);

@@ -11,12 +11,11 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::diagnostic::{Code, Diagnostic};
+use super::opened::{self, OpenError};
+use super::walk::{self, Exclude};
 
 /// Largest manifest file that is read, in bytes. Larger inputs belong into CSV or JSONL rows.
 pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
-
-/// File name endings that make a file in a folder a manifest.
-const MANIFEST_EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// A range of bytes in a [`Source`]'s text; `end` is exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +34,8 @@ pub struct Source {
     text: String,
     /// Lines before the text, if it is a part of a file.
     lines_before: u32,
-    /// Whether it was found in a folder and not named.
-    found: bool,
+    /// The folder in which it was found, if it was not named itself.
+    found_in: Option<PathBuf>,
     sha256: OnceLock<String>,
     line_starts: OnceLock<Vec<u32>>,
     shown: OnceLock<Option<String>>,
@@ -52,7 +51,7 @@ impl Source {
             folder: folder.into(),
             text,
             lines_before: 0,
-            found: false,
+            found_in: None,
             sha256: OnceLock::new(),
             line_starts: OnceLock::new(),
             shown: OnceLock::new(),
@@ -117,9 +116,9 @@ impl Source {
         self.lines_before + self.line_of(offset).0 + 1
     }
 
-    /// Whether it was found in a folder that was named, and may be there for another reason.
-    pub(super) fn is_found(&self) -> bool {
-        self.found
+    /// The folder that was named and in which it was found, where it may be for another reason.
+    pub(super) fn found_in(&self) -> Option<&Path> {
+        self.found_in.as_deref()
     }
 
     /// Lines of the file before the text.
@@ -156,8 +155,8 @@ impl Source {
 
 /// Reads every manifest that `paths` name: files, folders (recursively, `*.yaml`, `*.yml` and
 /// `*.json`, sorted; hidden names are left out) and `-` for standard input. A file that is
-/// reached twice is read once.
-pub fn read_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+/// reached twice is read once. `exclude` says what of folders is left out.
+pub fn read_sources(paths: &[PathBuf], exclude: &Exclude) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
     let mut sources = Vec::new();
     let mut problems = Vec::new();
     let mut seen = HashSet::new();
@@ -166,14 +165,20 @@ pub fn read_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
             if seen.insert(path.clone()) {
                 let read = read_text("<stdin>", std::io::stdin().lock());
                 let read = read.map(|text| ("<stdin>".into(), PathBuf::from("."), text));
-                collect(read, false, &mut sources, &mut problems);
+                collect(read, None, &mut sources, &mut problems);
             }
             continue;
         }
-        for file in files_below(path, &mut problems) {
+        let walked = path.is_dir().then_some(path.as_path());
+        let files = match walked {
+            Some(folder) => manifests_of(folder, exclude, &mut problems),
+            None => vec![path.clone()],
+        };
+        for file in files {
             let identity = file.canonicalize().unwrap_or_else(|_| file.clone());
             if seen.insert(identity) {
-                collect(read_file(&file), path.is_dir(), &mut sources, &mut problems);
+                let read = read_file(&file, walked);
+                collect(read, walked, &mut sources, &mut problems);
             }
         }
     }
@@ -183,101 +188,83 @@ pub fn read_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
 /// Reads one file that is no manifest, or says why it cannot be read.
 pub fn read_one(path: &Path) -> (Option<Arc<Source>>, Vec<Diagnostic>) {
     let (mut sources, mut problems) = (Vec::new(), Vec::new());
-    collect(read_file(path), false, &mut sources, &mut problems);
+    collect(read_file(path, None), None, &mut sources, &mut problems);
     (sources.pop(), problems)
 }
 
 type Named = (String, PathBuf, String);
 
+/// The files of a folder, which should hold one at least.
+fn manifests_of(folder: &Path, exclude: &Exclude, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    let before = problems.len();
+    let files = walk::files_below(folder, exclude, problems);
+    if files.is_empty() && problems.len() == before {
+        problems.push(no_manifests(folder));
+    }
+    files
+}
+
+/// A folder holds nothing to read.
+pub(super) fn no_manifests(folder: &Path) -> Diagnostic {
+    let message = format!("the folder `{}` holds no manifest", folder.display());
+    Diagnostic::new(Code::NoManifests, message)
+        .with_help("a manifest's name ends in `.yaml`, `.yml` or `.json`")
+}
+
 fn collect(
     read: Result<Named, Diagnostic>,
-    found: bool,
+    found_in: Option<&Path>,
     sources: &mut Vec<Arc<Source>>,
     problems: &mut Vec<Diagnostic>,
 ) {
     match read {
         Ok((name, folder, text)) => sources.push(Arc::new(Source {
-            found,
+            found_in: found_in.map(Path::to_owned),
             ..Source::new(name, folder, text)
         })),
         Err(problem) => problems.push(problem),
     }
 }
 
-fn files_below(path: &Path, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    if !path.is_dir() {
-        return vec![path.to_owned()];
-    }
-    let hidden = |entry: &walkdir::DirEntry| {
-        entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
-    };
-    // Links are followed because a mounted Kubernetes ConfigMap consists of links into a hidden
-    // folder; walkdir reports a loop of links as an error.
-    let walk = walkdir::WalkDir::new(path)
-        .follow_links(true)
-        .sort_by_file_name();
-    let mut files = Vec::new();
-    for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() && is_manifest_name(entry.path()) => {
-                files.push(entry.into_path());
-            }
-            Ok(_) => {}
-            Err(error) => problems.push(Diagnostic::new(
-                Code::Unreadable,
-                format!("cannot read `{}`: {error}", path.display()),
-            )),
-        }
-    }
-    if files.is_empty() {
-        problems.push(
-            Diagnostic::new(
-                Code::NoManifests,
-                format!("the folder `{}` holds no manifest", path.display()),
-            )
-            .with_help("a manifest's name ends in `.yaml`, `.yml` or `.json`"),
-        );
-    }
-    files
-}
-
-fn is_manifest_name(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        MANIFEST_EXTENSIONS
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
-    })
-}
-
-fn read_file(path: &Path) -> Result<Named, Diagnostic> {
+/// Reads a file, which lies below `walked` if that is the folder it was found in.
+fn read_file(path: &Path, walked: Option<&Path>) -> Result<Named, Diagnostic> {
     let name = path.display().to_string();
     let unreadable = |error: std::io::Error| {
         Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
     };
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        let problem = unreadable(error);
-        match near_file(path) {
-            Some(near) => problem.with_help(format!("did you mean `{}`?", near.display())),
-            None => problem,
-        }
-    })?;
-    // Opening a named pipe that nobody writes to would hang. The pipes that a shell passes for
-    // `<(command)` live below these two folders and always have a writer.
-    let from_shell = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
-    if !metadata.is_file() && !from_shell {
-        return Err(
-            Diagnostic::new(Code::NotAFile, format!("`{name}` is not a regular file")).with_help(
-                format!("pass it through standard input: `temporal-manifest apply - < {name}`"),
-            ),
-        );
-    }
-    if metadata.len() > MAX_FILE_BYTES {
+    // Only these pipes have a writer for sure.
+    let file = if walked.is_none() && opened::is_from_shell(path) {
+        std::fs::File::open(path).map_err(unreadable)?
+    } else {
+        let opened = opened::open(path, walked).map_err(|error| match (error, walked) {
+            (OpenError::NotAFile, _) => not_a_file(&name),
+            (OpenError::Outside, Some(folder)) => walk::link_outside(path, folder),
+            (error @ OpenError::Outside, None) => {
+                Diagnostic::new(Code::NotAFile, format!("cannot read `{name}`: {error}"))
+                    .with_help("what lies below `/proc` and `/sys` is no manifest")
+            }
+            (OpenError::Io(error), _) => match near_file(path) {
+                Some(near) if error.kind() == std::io::ErrorKind::NotFound => {
+                    unreadable(error).with_help(format!("did you mean `{}`?", near.display()))
+                }
+                _ => unreadable(error),
+            },
+        })?;
+        opened.file
+    };
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > MAX_FILE_BYTES {
         return Err(too_large(&name));
     }
-    let file = std::fs::File::open(path).map_err(unreadable)?;
     let text = read_text(&name, file)?;
     let folder = folder_of(path).to_owned();
     Ok((name, folder, text))
+}
+
+fn not_a_file(name: &str) -> Diagnostic {
+    Diagnostic::new(Code::NotAFile, format!("`{name}` is not a regular file")).with_help(format!(
+        "pass it through standard input: `temporal-manifest apply - < {name}`"
+    ))
 }
 
 /// The folder that a file is in, as a path that can be opened.

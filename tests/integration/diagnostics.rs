@@ -39,6 +39,16 @@ const MADE: &[Made] = &[
         "a",
     ),
     (
+        "link_outside",
+        |folder| {
+            folder.write("a/nightly.yaml", format!("{HEAD}  - workflowId: a\n"));
+            folder.write("key.yaml", "api_key: secret");
+            std::os::unix::fs::symlink("../key.yaml", folder.path().join("a/key.yaml"))
+                .expect("links can be made");
+        },
+        "a",
+    ),
+    (
         "not_a_file",
         |folder| make_pipe(&folder.path().join("pipe.yaml")),
         "pipe.yaml",

@@ -921,7 +921,7 @@ fn rows_that_change_after_the_check_end_the_apply() {
     let folder =
         folder("starts:\n  - forEach: {jsonl: rows.jsonl}\n    workflowId: w-${{ row.id }}\n");
     let rows = folder.write("rows.jsonl", "{\"id\": 1}\n{\"id\": 2}\n");
-    let loaded = manifest::load(&[folder.path().join("batch.yaml")]);
+    let loaded = manifest::load(&[folder.path().join("batch.yaml")], &Default::default());
     assert!(loaded.diagnostics.is_empty());
     let options = Options {
         key: None,

@@ -17,6 +17,7 @@ use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
 use temporal_manifest::manifest;
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic};
 use temporal_manifest::manifest::source::Source;
+use temporal_manifest::manifest::walk::Exclude;
 use temporal_manifest::report::validation::Validation;
 
 use super::args::{GlobalArgs, PathArgs};
@@ -92,7 +93,12 @@ fn check(
         typed: Vec::new(),
         texts: paths.var.clone(),
     };
-    let mut loaded = manifest::load(&paths.all());
+    let usage = |message: &str, help: Option<&str>| {
+        output::fail(global.output, Exit::Usage, "usage", message, help)
+    };
+    let exclude = Exclude::new(&paths.exclude)
+        .map_err(|error| usage(&format!("--exclude: {error}"), None))?;
+    let mut loaded = manifest::load(&paths.all(), &exclude);
     for file in &paths.var_file {
         let (source, mut problems) = manifest::source::read_one(file);
         if let Some(source) = source {
@@ -103,9 +109,6 @@ fn check(
     }
     let is_error = |it: &Diagnostic| it.severity == diagnostic::Severity::Error;
     let sound = !loaded.diagnostics.iter().any(is_error);
-    let usage = |message: &str, help: Option<&str>| {
-        output::fail(global.output, Exit::Usage, "usage", message, help)
-    };
     let options = Options {
         key: wanted.key,
         digest: wanted.digest,

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use temporal_manifest::client::config::{Preset, Profile, ProfileTls};
+use temporal_manifest::manifest::opened;
 
 use super::SettingError;
 use crate::cli::args::ConnectionArgs;
 use crate::cli::environment::Environment;
+
+/// Largest file of certificates that is read, in bytes.
+const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One layer of connection settings.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +48,7 @@ impl Pem {
     pub(super) fn read(self) -> Result<Vec<u8>, SettingError> {
         match self {
             Pem::Data(data) => Ok(data.into_bytes()),
-            Pem::Path(path, setting) => std::fs::read(&path).map_err(|error| {
+            Pem::Path(path, setting) => opened::read_named(&path, MAX_PEM_BYTES).map_err(|error| {
                 SettingError::new(format!(
                     "cannot read `{}`, which {setting} names: {error}",
                     path.display()

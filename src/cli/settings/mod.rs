@@ -6,6 +6,7 @@
 
 mod layer;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,10 +18,14 @@ use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::selection::{Selection, Shard};
 use temporal_manifest::expand::{AllowedEnv, Invocation};
+use temporal_manifest::manifest::opened::{self, OpenError};
 
 use super::args::{ColorChoice, ConnectionArgs, GlobalArgs, SelectionArgs, ShardChoice};
 use super::environment::Environment;
 use layer::{Layer, Pem};
+
+/// Largest configuration file that is read, in bytes.
+const MAX_SETTINGS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A setting that cannot be used: what it is, where it comes from, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -213,12 +218,10 @@ fn profile(
         Some(path) => path,
         None => return Ok(Profile::default()),
     };
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_settings(&path) {
         Ok(text) => text,
         Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound
-                && given.is_none()
-                && name.is_none() =>
+            if error.kind() == io::ErrorKind::NotFound && given.is_none() && name.is_none() =>
         {
             return Ok(Profile::default());
         }
@@ -257,10 +260,10 @@ fn preset(global: &GlobalArgs, environment: &Environment) -> Result<Preset, Sett
         .clone()
         .or(environment.variable("TEMPORAL_ENV_FILE").map(PathBuf::from));
     let path = given.or_else(|| Some(config_folder(environment)?.join("temporal.yaml")));
-    let text = match path.as_deref().map(std::fs::read_to_string) {
+    let text = match path.as_deref().map(read_settings) {
         None => String::new(),
         Some(Ok(text)) => text,
-        Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && name.is_none() => {
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound && name.is_none() => {
             String::new()
         }
         Some(Err(error)) => {
@@ -286,6 +289,16 @@ fn preset(global: &GlobalArgs, environment: &Environment) -> Result<Preset, Sett
             known(presets.keys())
         ))),
     }
+}
+
+/// Reads a file of settings as text.
+fn read_settings(path: &Path) -> io::Result<String> {
+    let bytes = opened::read_named(path, MAX_SETTINGS_BYTES).map_err(|error| match error {
+        OpenError::Io(error) => error,
+        other => io::Error::other(other),
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 /// The names that could have been meant.

@@ -57,26 +57,26 @@ impl RowFiles {
         if is_standard_input && self.standard_input_is_taken {
             return Err("standard input is the manifest, and cannot be its rows too".to_owned());
         }
-        let path = if is_standard_input {
-            PathBuf::from(file)
-        } else {
-            folder.find(file)?
+        let found = match is_standard_input {
+            true => None,
+            false => Some(folder.open(file)?),
         };
+        let path = found.as_ref().map(|found| found.real.clone());
+        let path = path.unwrap_or_else(|| PathBuf::from(file));
         let mut files = self.files();
         if let Some(known) = files.get(&path) {
             return Ok(Arc::clone(known));
         }
-        let (name, opened) = if is_standard_input {
-            (STANDARD_INPUT.to_owned(), keep_standard_input())
-        } else {
-            let shown = folder.join(file).display().to_string();
-            (shown, File::open(&path))
+        let (name, opened) = match found {
+            Some(found) => (folder.join(file).display().to_string(), found.file),
+            None => {
+                let kept = keep_standard_input().map_err(|error| {
+                    // The file may be what fails, and its name would tell nobody anything.
+                    format!("cannot keep standard input in a temporary file: {error}")
+                })?;
+                (STANDARD_INPUT.to_owned(), kept)
+            }
         };
-        let opened = opened.map_err(|error| match is_standard_input {
-            // The file may be what fails, and its name would tell nobody anything.
-            true => format!("cannot keep standard input in a temporary file: {error}"),
-            false => format!("cannot read `{name}`: {error}"),
-        })?;
         let opened = Arc::new(RowsFile {
             name,
             file: Arc::new(opened),
