@@ -256,3 +256,41 @@ fn nothing_is_read_from_where_processes_show_their_secrets() {
         keeps_the_secret(&finished);
     }
 }
+
+const KUSTOMIZATION: &str = "resources: [deployment.yaml]\n";
+const CONFIG_MAP: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: !Sub b}\n";
+
+/// Files that lie beside manifests for other reasons.
+const OTHERS: [(&str, &str); 8] = [
+    ("kustomization.yaml", KUSTOMIZATION),
+    ("config.yaml", CONFIG_MAP),
+    (
+        "payloads/acme.json",
+        r#"{"start": "2026-11-01", "stats": [1], "cents": 3}"#,
+    ),
+    ("payloads/list.json", "[1, 2, 3]"),
+    ("values.yaml", "replicas: 3\nstatus: fine\n"),
+    (
+        "report.json",
+        r#"{"apiVersion": "temporal-manifest/v1", "kind": "Report", "starts": []}"#,
+    ),
+    (
+        "valid.json",
+        r#"{"apiVersion": "temporal-manifest/v1", "kind": "Validation", "files": 1}"#,
+    ),
+    (
+        "error.json",
+        r#"{"error": {"code": "usage", "message": "m", "exitCode": 2}}"#,
+    ),
+];
+
+#[test]
+fn what_lies_beside_manifests_makes_a_folder_invalid() {
+    for (name, text) in OTHERS {
+        let folder = Folder::new();
+        folder.write("p/m.yaml", starts("workflowId: a"));
+        folder.write(&format!("p/{name}"), text);
+        validate(&folder, &["p"]).expect_code(3);
+    }
+}
