@@ -1,5 +1,6 @@
 //! Stage 1: text in, checked documents out; all findings at once; synchronous, no network.
 
+pub mod bystander;
 pub mod check;
 mod deserializer;
 pub mod diagnostic;
@@ -31,6 +32,7 @@ pub(crate) use instance::{Tree, TreeNode};
 pub(crate) use scalar::{shorten, shorten_to, whole_part};
 pub(crate) use shape::{check_start, steps};
 
+use bystander::Bystander;
 use diagnostic::Diagnostic;
 use fields::Fields;
 use node::Node;
@@ -86,8 +88,10 @@ impl Manifest {
 /// Everything that was read from the paths of one command.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// The files, in the order they were read.
+    /// The files with manifests, in the order they were read.
     pub sources: Vec<Arc<Source>>,
+    /// Files of folders that are no manifests, nor meant as such.
+    pub bystanders: Vec<Bystander>,
     /// The documents that could be read, in the order of the files.
     pub manifests: Vec<Manifest>,
     /// Everything that is wrong or worth a hint.
@@ -98,35 +102,56 @@ pub struct Loaded {
 pub fn load(paths: &[PathBuf], exclude: &Exclude) -> Loaded {
     let (sources, diagnostics) = source::read_sources(paths, exclude);
     let mut loaded = Loaded {
-        sources: sources.clone(),
-        manifests: Vec::new(),
         diagnostics,
+        ..Loaded::default()
     };
     for source in &sources {
-        let Loaded {
-            manifests,
-            diagnostics,
-            ..
-        } = load_source(source);
-        loaded.manifests.extend(manifests);
-        loaded.diagnostics.extend(diagnostics);
+        let mut one = load_source(source);
+        loaded.sources.append(&mut one.sources);
+        loaded.bystanders.append(&mut one.bystanders);
+        loaded.manifests.append(&mut one.manifests);
+        loaded.diagnostics.append(&mut one.diagnostics);
+    }
+    for folder in paths {
+        let is_in = |source: &Source| source.found_in() == Some(folder.as_path());
+        let others = loaded.bystanders.iter().filter(|it| is_in(&it.source));
+        let others: Vec<_> = others.collect();
+        if !others.is_empty() && !loaded.sources.iter().any(|source| is_in(source)) {
+            let problem = bystander::nothing_else(folder, &others);
+            loaded.diagnostics.push(problem);
+        }
     }
     loaded
 }
 
 /// Reads and checks every document of one source.
 pub fn load_source(source: &Arc<Source>) -> Loaded {
-    let mut loaded = Loaded {
-        sources: vec![Arc::clone(source)],
-        ..Loaded::default()
-    };
+    let mut loaded = Loaded::default();
     let documents = reader::read(source, &mut loaded.diagnostics);
+    if source.found_in().is_some()
+        && let Some(what) = bystander::whole_file(&documents, &loaded.diagnostics)
+    {
+        return Loaded {
+            bystanders: vec![Bystander {
+                source: Arc::clone(source),
+                what,
+            }],
+            ..Loaded::default()
+        };
+    }
+    loaded.sources.push(Arc::clone(source));
     // A key that was dropped as a duplicate or a value that could not be read would only show as
     // a second problem that is none.
     let readable = loaded.diagnostics.is_empty();
     for root in documents {
-        // Argument schemas lie beside the manifests that name them.
-        if source.found_in().is_some() && shape::is_json_schema(&root) {
+        // Other things lie beside manifests, in one file too.
+        if source.found_in().is_some()
+            && let Some(what) = bystander::what_else(&root)
+        {
+            loaded.bystanders.push(Bystander {
+                source: Arc::clone(source),
+                what,
+            });
             continue;
         }
         let findings = shape::check(&root);

@@ -286,11 +286,116 @@ const OTHERS: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn what_lies_beside_manifests_makes_a_folder_invalid() {
+fn what_lies_beside_manifests_is_left_out_of_a_folder() {
     for (name, text) in OTHERS {
         let folder = Folder::new();
         folder.write("p/m.yaml", starts("workflowId: a"));
         folder.write(&format!("p/{name}"), text);
-        validate(&folder, &["p"]).expect_code(3);
+        let finished = validate(&folder, &["p"]).expect_code(0);
+        assert_eq!(finished.stdout, "valid: 1 start in 1 file\n", "{name}");
+        // What the program itself writes is nothing to wonder about.
+        let own = ["report.json", "valid.json", "error.json"].contains(&name);
+        let note = format!("note: `p/{name}` is left out: it is ");
+        assert_eq!(finished.stderr.starts_with(&note), !own, "{name}");
+        // Who names it means it.
+        validate(&folder, &[&format!("p/{name}")]).expect_code(3);
+        let finished = validate(&folder, &["p", "--exclude", name]).expect_code(0);
+        assert_eq!(finished.stderr, "", "{name}");
+        // Alone it makes no folder of manifests.
+        std::fs::remove_file(folder.path().join("p/m.yaml")).expect("it was just written");
+        let finished = validate(&folder, &["p"]).expect_code(3);
+        assert!(
+            finished.stderr.contains("no_manifests"),
+            "{}",
+            finished.stderr
+        );
     }
+}
+
+#[test]
+fn what_is_meant_as_a_manifest_is_never_left_out() {
+    let good = starts("workflowId: b");
+    let list = "- {type: T, taskQueue: q}\n";
+    for text in [
+        good.replace("temporal-manifest/v1", "temporal-manifest/v2"),
+        good.replace("temporal-manifest/v1", "temporal-manifst/v1"),
+        good.replace("temporal-manifest/v1", "Temporal-Manifest/V1"),
+        good.replace("apiVersion: temporal-manifest/v1\n", ""),
+        good.replace("apiVersion:", "apiversion:"),
+        good.replace("apiVersion: ", "apiVersion "),
+        good.replace("kind: Starts", "kind: Start"),
+        good.replace("starts:", "start:")
+            .replace("apiVersion: temporal-manifest/v1\n", ""),
+        good.replace("starts:", "startz:"),
+        good.replace("temporal-manifest/v1", "v1"),
+        good.replace("kind: Starts\n", ""),
+        list.to_owned(),
+        format!("{CONFIG_MAP}---\n{}", good.replace("type: T", "typ: T")),
+        format!("{CONFIG_MAP}---\nstarts: [\n"),
+        String::new(),
+    ] {
+        let folder = Folder::new();
+        folder.write("p/m.yaml", starts("workflowId: a"));
+        folder.write("p/wrong.yaml", &text);
+        let finished = validate(&folder, &["p"]);
+        assert_eq!(finished.code, Some(3), "{text}\n{}", finished.stderr);
+    }
+}
+
+#[test]
+fn documents_of_others_in_one_file_are_left_out_too() {
+    let folder = Folder::new();
+    folder.write(
+        "p/m.yaml",
+        format!("{}---\n{CONFIG_MAP}", starts("workflowId: a")).replace("!Sub ", ""),
+    );
+    let finished = validate(&folder, &["p"]).expect_code(0);
+    assert_eq!(finished.stdout, "valid: 1 start in 1 file\n");
+    assert!(
+        finished.stderr.contains("`ConfigMap`"),
+        "{}",
+        finished.stderr
+    );
+    validate(&folder, &["p/m.yaml"]).expect_code(3);
+}
+
+#[test]
+fn files_and_folders_are_left_out_by_patterns() {
+    let wrong = "apiVersion: temporal-manifest/v9\n";
+    let table: [(&[&str], i32); 9] = [
+        (&[], 3),
+        (&["wrong.yaml"], 0),
+        (&["wrong.*"], 0),
+        (&["a/b/wrong.yaml"], 0),
+        (&["a/**"], 0),
+        (&["a"], 0),
+        (&["./a/b/"], 0),
+        (&["a/wrong.yaml"], 3),
+        (&["b/wrong.yaml", "x"], 3),
+    ];
+    for (patterns, code) in table {
+        let folder = Folder::new();
+        folder.write("p/m.yaml", starts("workflowId: a"));
+        folder.write("p/a/b/wrong.yaml", wrong);
+        for command in ["validate", "render"] {
+            let excludes = patterns.iter().flat_map(|pattern| ["--exclude", pattern]);
+            let finished = Binary::new([command, "p"])
+                .args(excludes)
+                .current_dir(folder.path())
+                .run();
+            assert_eq!(
+                finished.code,
+                Some(code),
+                "{patterns:?}: {}",
+                finished.stderr
+            );
+        }
+    }
+    let folder = Folder::new();
+    folder.write("p/m.yaml", starts("workflowId: a"));
+    let finished = validate(&folder, &["p", "--exclude", "["]).expect_code(2);
+    assert!(finished.stderr.contains("--exclude"), "{}", finished.stderr);
+    validate(&folder, &["p", "--exclude", "*.yaml"]).expect_code(3);
+    // What is named itself is meant.
+    validate(&folder, &["p/m.yaml", "--exclude", "m.yaml"]).expect_code(0);
 }

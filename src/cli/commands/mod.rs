@@ -15,6 +15,7 @@ use temporal_manifest::expand::selection::Selection;
 use temporal_manifest::expand::vars::Overrides;
 use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
 use temporal_manifest::manifest;
+use temporal_manifest::manifest::bystander::{Bystander, Other};
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic};
 use temporal_manifest::manifest::source::Source;
 use temporal_manifest::manifest::walk::Exclude;
@@ -55,6 +56,25 @@ impl Checked {
     /// Number of problems, also of those that are not kept.
     fn problems(&self) -> u64 {
         self.diagnostics.len() as u64 + self.preflight.hidden
+    }
+}
+
+/// Most files that are told one by one to be no manifests.
+const BYSTANDERS_TOLD: usize = 5;
+
+/// Says what was left out of folders, so that nobody believes it was checked or applied.
+fn tell_bystanders(bystanders: &[Bystander]) {
+    let foreign = |it: &&Bystander| matches!(it.what, Other::Foreign(_));
+    let mut told = bystanders.iter().filter(foreign);
+    for Bystander { source, what } in told.by_ref().take(BYSTANDERS_TOLD) {
+        let name = source.name();
+        output::say(&format!("note: `{name}` is left out: it is {what}"));
+    }
+    let more = told.count();
+    if more > 0 {
+        output::say(&format!(
+            "note: {more} more files are left out, which are no manifests"
+        ));
     }
 }
 
@@ -99,6 +119,7 @@ fn check(
     let exclude = Exclude::new(&paths.exclude)
         .map_err(|error| usage(&format!("--exclude: {error}"), None))?;
     let mut loaded = manifest::load(&paths.all(), &exclude);
+    tell_bystanders(&loaded.bystanders);
     for file in &paths.var_file {
         let (source, mut problems) = manifest::source::read_one(file);
         if let Some(source) = source {

@@ -1,0 +1,118 @@
+//! What lies beside manifests in a folder and is none.
+//!
+//! Only where a folder is walked: a file that is named is meant to be a manifest. And only what is
+//! plainly something else: whatever bears a mark of a manifest, or nearly one, is held to be a
+//! manifest with a mistake.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::diagnostic::{Code, Diagnostic, nearest};
+use super::node::{Node, Value};
+use super::shape::is_json_schema;
+use super::source::Source;
+
+/// The API version of everything that this program reads or writes.
+const OURS: &str = "temporal-manifest/v1";
+
+/// Kinds of documents that this program writes.
+const WRITTEN: [&str; 4] = ["Report", "Validation", "Error", "Plan"];
+
+/// Keys of a start, one of which an entry of a list of starts has.
+const OF_A_START: [&str; 5] = ["type", "taskQueue", "workflowId", "forEach", "workflowType"];
+
+/// A file of a folder that was left out.
+#[derive(Clone, Debug)]
+pub struct Bystander {
+    /// The file.
+    pub source: Arc<Source>,
+    /// What it is.
+    pub what: String,
+}
+
+/// What a document is, if it is no manifest and not meant as one.
+pub(super) fn what_else(document: &Node) -> Option<String> {
+    if is_json_schema(document) {
+        return Some("a JSON Schema".to_owned());
+    }
+    let Value::Map(_) = &document.value else {
+        let is_start = |item: &Node| OF_A_START.iter().any(|key| item.get(key).is_some());
+        // A manifest whose first colon is missing is a text.
+        let is_text = document
+            .as_str()
+            .is_some_and(|text| text.contains("temporal-manifest"));
+        let is_ours = is_text || document.items().iter().any(is_start);
+        return (!is_ours).then(|| format!("{} without apiVersion", document.kind()));
+    };
+    let text = |key: &str| document.get(key).and_then(Node::as_str);
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if version == Some(OURS)
+        && let Some(kind) = kind.filter(|kind| WRITTEN.contains(kind))
+    {
+        return Some(format!("a `{kind}` that this program has written"));
+    }
+    let error = document.get("error");
+    if error.is_some_and(|error| error.get("exitCode").is_some() && error.get("code").is_some()) {
+        return Some("an error that this program has written".to_owned());
+    }
+    if is_meant_as_ours(document, version, kind) {
+        return None;
+    }
+    Some(match (version, kind) {
+        (Some(version), Some(kind)) => {
+            let (kind, version) = (super::shorten(kind), super::shorten(version));
+            format!("a `{kind}` of `{version}`")
+        }
+        _ => "a document without apiVersion and kind".to_owned(),
+    })
+}
+
+fn is_meant_as_ours(document: &Node, version: Option<&str>, kind: Option<&str>) -> bool {
+    let folded = |text: &str| text.to_lowercase();
+    let is_ours = |version: &str| {
+        folded(version).contains("temporal-manifest") || nearest(version, [OURS]).is_some()
+    };
+    version.is_some_and(is_ours)
+        || kind.is_some_and(|kind| folded(kind) == "starts")
+        || document.entries().iter().any(|(key, value)| {
+            let key = folded(&key.text);
+            matches!(&*key, "starts" | "argschemas" | "arg_schemas")
+                // `start` and `stats` are words of others too, and lists of starts are not.
+                || (strsim::damerau_levenshtein(&key, "starts") <= 1
+                    && key.len() < 10
+                    && value.items().iter().any(|item| {
+                        OF_A_START.iter().any(|name| item.get(name).is_some())
+                    }))
+        })
+}
+
+/// What a file is of which every document is something else; `None` if one may be a manifest.
+/// `problems` are those of reading it.
+pub(super) fn whole_file(documents: &[Node], problems: &[Diagnostic]) -> Option<String> {
+    // What could not be read to its end may go on with a manifest.
+    let cut_short = |problem: &Diagnostic| {
+        matches!(
+            problem.code,
+            Code::Syntax | Code::TooLarge | Code::TooDeep | Code::AliasExpansion | Code::NotUtf8
+        )
+    };
+    if documents.is_empty() || problems.iter().any(cut_short) {
+        return None;
+    }
+    let mut found = documents.iter().map(what_else);
+    let first = found.next().flatten()?;
+    found.all(|it| it.is_some()).then_some(first)
+}
+
+/// The problem of a folder that holds nothing but other things.
+pub(super) fn nothing_else(folder: &Path, bystanders: &[&Bystander]) -> Diagnostic {
+    let message = format!("the folder `{}` holds no manifest", folder.display());
+    let first = bystanders.first().map(|it| {
+        let name = it.source.name();
+        format!(
+            "`{name}` is {}; a manifest begins with `apiVersion: {OURS}`",
+            it.what
+        )
+    });
+    Diagnostic::new(Code::NoManifests, message).with_help(first.unwrap_or_default())
+}
