@@ -248,7 +248,8 @@ pub(crate) struct ConnectionArgs {
     /// Identity that shows in histories [default: temporal-manifest:<user>@<host>:<invocation id>]
     #[arg(long, value_name = "TEXT")]
     pub(crate) identity: Option<String>,
-    /// API key; turns TLS on [env: TEMPORAL_API_KEY]
+    /// API key; turns TLS on. Every user of the machine sees it in the list of processes: the
+    /// variable is safer [env: TEMPORAL_API_KEY]
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) api_key: Option<String>,
     /// Use TLS; on if an API key or another TLS option is set [env: TEMPORAL_TLS]

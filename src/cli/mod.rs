@@ -14,7 +14,7 @@ mod settings;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
-use clap::error::ContextValue;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use temporal_manifest::visible;
 
 use args::{Cli, Command, OutputFormat};
@@ -60,7 +60,6 @@ fn run(cli: &Cli, environment: &Environment) -> Exit {
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
 fn usage(mut error: clap::Error) -> Exit {
-    use clap::error::ErrorKind;
     let words: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
@@ -93,9 +92,24 @@ fn usage(mut error: clap::Error) -> Exit {
     output::fail(json, Exit::Usage, "usage", &message, help)
 }
 
-/// An error whose words of the command line are visible.
+/// Flags whose values are not repeated when they are wrong.
+const MAY_HOLD_SECRETS: [&str; 7] = [
+    "--grpc-meta",
+    "--api-key",
+    "--var",
+    "--address",
+    "--tls",
+    "--codec",
+    "--identity",
+];
+
+/// An error whose words of the command line are visible, and no secret.
 fn with_visible_words(mut error: clap::Error) -> clap::Error {
-    let shown = |text: &str| visible::line(text).into_owned();
+    let hidden = unspeakable(&error);
+    let shown = |text: &str| match &hidden {
+        Some(word) => visible::line(&text.replace(word, "…")).into_owned(),
+        None => visible::line(text).into_owned(),
+    };
     let words: Vec<_> = error
         .context()
         .filter_map(|(kind, value)| match value {
@@ -115,6 +129,26 @@ fn with_visible_words(mut error: clap::Error) -> clap::Error {
         error.insert(kind, value);
     }
     error
+}
+
+/// The word of the command line that an error would repeat and that may be a secret: the value of
+/// such a flag, or what was taken for a flag and is none, such as a key of several lines.
+fn unspeakable(error: &clap::Error) -> Option<String> {
+    let text = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let (flag, value) = (
+        text(ContextKind::InvalidArg),
+        text(ContextKind::InvalidValue),
+    );
+    let is_flag = flag.starts_with('-')
+        && !flag.starts_with("---")
+        && flag
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if error.kind() == ErrorKind::UnknownArgument {
+        return Some(flag).filter(|flag| flag.starts_with('-') && !is_flag);
+    }
+    let may_hold = MAY_HOLD_SECRETS.iter().any(|it| flag.starts_with(it));
+    Some(value).filter(|value| may_hold && !value.is_empty())
 }
 
 /// Whether errors are wanted as JSON, from a command line that could not be parsed.

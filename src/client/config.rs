@@ -67,12 +67,78 @@ pub struct ProfileCodec {
     pub endpoint: Option<String>,
 }
 
+/// A configuration file that cannot be used: where, and what kind of mistake it is. What stands
+/// there is left out, as it may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {mistake}")]
+pub struct ConfigError {
+    line: usize,
+    column: usize,
+    mistake: Mistake,
+}
+
+/// A kind of mistake in a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Mistake {
+    #[error("this is not TOML; a text stands in quotes, on one line")]
+    NotToml,
+    #[error("this is not YAML")]
+    NotYaml,
+    #[error("text was expected, in quotes")]
+    Text,
+    #[error("`true` or `false` was expected")]
+    Boolean,
+    #[error("a table was expected, of one `name = value` on each line")]
+    Table,
+    #[error("a map was expected, of one `name: value` on each line")]
+    Map,
+    #[error("a setting must be plain text")]
+    Setting,
+    #[error("something else was expected")]
+    Other,
+}
+
+impl Mistake {
+    /// What the deserializer expected. Its messages name what it found first, which may be a
+    /// secret, and end with what it expected, which is ours.
+    fn of(message: &str, map: Mistake) -> Self {
+        let (_, expected) = message.rsplit_once(", expected ").unwrap_or_default();
+        match expected.split_whitespace().next_back() {
+            Some("string") => Mistake::Text,
+            Some("boolean") => Mistake::Boolean,
+            _ if expected.starts_with("path") => Mistake::Text,
+            _ if expected.starts_with("struct") || expected.starts_with("a map") => map,
+            _ if message.contains(NOT_PLAIN) => Mistake::Setting,
+            _ => Mistake::Other,
+        }
+    }
+}
+
+/// What is said of a setting that is a list or a map.
+const NOT_PLAIN: &str = "a setting must be plain text";
+
 /// Reads a configuration file.
 ///
 /// # Errors
-/// The text is not TOML or has values of the wrong type; the message has the place.
-pub fn parse(text: &str) -> Result<ConfigFile, toml::de::Error> {
-    toml::from_str(text)
+/// The text is not TOML or has values of the wrong type.
+pub fn parse(text: &str) -> Result<ConfigFile, ConfigError> {
+    let wrong = |span: Option<std::ops::Range<usize>>, mistake| {
+        let at = span.map_or(0, |span| span.start.min(text.len()));
+        let before = text.get(..at).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        ConfigError {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            mistake,
+        }
+    };
+    if let Err(error) = text.parse::<toml::Table>() {
+        return Err(wrong(error.span(), Mistake::NotToml));
+    }
+    toml::from_str(text).map_err(|error| {
+        let mistake = Mistake::of(error.message(), Mistake::Table);
+        wrong(error.span(), mistake)
+    })
 }
 
 /// A named set of flags of the `temporal` CLI: names without the dashes, and values as typed.
@@ -82,7 +148,7 @@ pub type Preset = BTreeMap<String, String>;
 ///
 /// # Errors
 /// The text is not YAML, or a setting is not text, a number or a boolean.
-pub fn parse_presets(text: &str) -> Result<BTreeMap<String, Preset>, serde_yaml::Error> {
+pub fn parse_presets(text: &str) -> Result<BTreeMap<String, Preset>, ConfigError> {
     /// A value as typed; the CLI writes all of them as text, but people do not.
     struct Typed(String);
 
@@ -94,7 +160,7 @@ pub fn parse_presets(text: &str) -> Result<BTreeMap<String, Preset>, serde_yaml:
                 Value::Bool(flag) => Ok(Typed(flag.to_string())),
                 Value::Number(number) => Ok(Typed(number.to_string())),
                 Value::Null => Ok(Typed(String::new())),
-                _ => Err(serde::de::Error::custom("a setting must be plain text")),
+                _ => Err(serde::de::Error::custom(NOT_PLAIN)),
             }
         }
     }
@@ -105,7 +171,18 @@ pub fn parse_presets(text: &str) -> Result<BTreeMap<String, Preset>, serde_yaml:
         env: Option<BTreeMap<String, Option<BTreeMap<String, Typed>>>>,
     }
 
-    let file: Option<PresetFile> = serde_yaml::from_str(text)?;
+    let file: Option<PresetFile> = serde_yaml::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let is_yaml = serde_yaml::from_str::<serde_yaml::Value>(text).is_ok();
+        ConfigError {
+            line: error.location().map_or(1, |at| at.line()),
+            column: error.location().map_or(1, |at| at.column()),
+            mistake: match is_yaml {
+                true => Mistake::of(strip_place(&message), Mistake::Map),
+                false => Mistake::NotYaml,
+            },
+        }
+    })?;
     let presets = file.unwrap_or_default().env.unwrap_or_default();
     Ok(presets
         .into_iter()
@@ -119,4 +196,11 @@ pub fn parse_presets(text: &str) -> Result<BTreeMap<String, Preset>, serde_yaml:
             )
         })
         .collect())
+}
+
+/// A message without the place that it ends with.
+fn strip_place(message: &str) -> &str {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(words, _)| words)
 }

@@ -315,6 +315,12 @@ async fn failed(connection: &Connection, error: StartError) -> ConnectError {
 fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
     let setting = |what: String| ConnectError::Setting { what };
     let address = &connection.address;
+    // It is shown from here on, in messages, reports and journals.
+    if let Some(what) = kept_secret(address) {
+        return Err(setting(format!(
+            "the address {what}, and none of it is shown here; write HOST:PORT, such as `localhost:7233`, and give credentials with `--api-key` or `--grpc-meta`"
+        )));
+    }
     let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok() && !address.contains("://")
     });
@@ -336,6 +342,9 @@ fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     if let Some(tls) = &connection.tls {
+        if let Some(what) = unusable_pem(tls) {
+            return Err(setting(format!("the TLS settings cannot be used: {what}")));
+        }
         let mut config = ClientTlsConfig::new();
         config = match &tls.ca {
             _ if tls.unverified => config,
@@ -361,6 +370,41 @@ fn endpoint(connection: &Connection) -> Result<Endpoint, ConnectError> {
         })?;
     }
     Ok(endpoint)
+}
+
+/// What an address holds beside a host and a port, and may be a secret.
+fn kept_secret(address: &str) -> Option<&'static str> {
+    let authority = address.rsplit_once("//").map_or(address, |(_, rest)| rest);
+    if address.contains('@') {
+        Some("holds a user name or a password")
+    } else if authority.contains(['/', '?', '#']) {
+        Some("holds more than a host and a port")
+    } else if address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Some("holds blanks or control characters")
+    } else {
+        None
+    }
+}
+
+/// Which certificate or key is none. The parsers' own words quote lines of it.
+fn unusable_pem(tls: &Tls) -> Option<&'static str> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let is_chain = |pem: &[u8]| {
+        let mut found = CertificateDer::pem_slice_iter(pem).peekable();
+        found.peek().is_some() && found.all(|certificate| certificate.is_ok())
+    };
+    let ca = tls.ca.as_deref().filter(|_| !tls.unverified);
+    if ca.is_some_and(|ca| !is_chain(ca)) {
+        return Some("the CA certificate is not PEM of certificates");
+    }
+    let (certificate, key) = tls.client.as_ref()?;
+    if !is_chain(certificate) {
+        return Some("the client's certificate is not PEM of certificates");
+    }
+    let key = PrivateKeyDer::from_pem_slice(key);
+    key.is_err()
+        .then_some("the client's key is not PEM of a private key")
 }
 
 /// An error with everything that caused it.

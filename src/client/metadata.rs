@@ -11,16 +11,18 @@ use super::connect::{ConnectError, Connection};
 pub(super) fn headers(connection: &Connection) -> Result<MetadataMap, ConnectError> {
     let mut map = MetadataMap::new();
     let mut insert = |key: &str, value: &str| -> Result<(), ConnectError> {
-        let wrong = |part: &str| ConnectError::Setting {
+        // What is no name may be a part of a value.
+        let name: MetadataKey<Ascii> =
+            key.to_ascii_lowercase()
+                .parse()
+                .map_err(|_| ConnectError::Setting {
+                    what: "a name of the gRPC metadata has characters that headers cannot have; write KEY=VALUE".to_owned(),
+                })?;
+        let value: MetadataValue<Ascii> = value.parse().map_err(|_| ConnectError::Setting {
             what: format!(
-                "the gRPC metadata `{key}` cannot be sent: its {part} has characters that headers cannot have"
+                "the gRPC metadata `{key}` cannot be sent: its value has characters that headers cannot have"
             ),
-        };
-        let name: MetadataKey<Ascii> = key
-            .to_ascii_lowercase()
-            .parse()
-            .map_err(|_| wrong("name"))?;
-        let value: MetadataValue<Ascii> = value.parse().map_err(|_| wrong("value"))?;
+        })?;
         map.insert(name, value);
         Ok(())
     };

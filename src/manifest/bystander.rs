@@ -4,6 +4,7 @@
 //! plainly something else: whatever bears a mark of a manifest, or nearly one, is held to be a
 //! manifest with a mistake.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,13 +28,31 @@ pub struct Bystander {
     /// The file.
     pub source: Arc<Source>,
     /// What it is.
-    pub what: String,
+    pub what: Other,
+}
+
+/// What something is that is no manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// What this program itself reads or writes beside manifests: nobody need be told.
+    Expected(&'static str),
+    /// Anything else, in words.
+    Foreign(String),
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Other::Expected(words) => f.write_str(words),
+            Other::Foreign(words) => f.write_str(words),
+        }
+    }
 }
 
 /// What a document is, if it is no manifest and not meant as one.
-pub(super) fn what_else(document: &Node) -> Option<String> {
+pub(super) fn what_else(document: &Node) -> Option<Other> {
     if is_json_schema(document) {
-        return Some("a JSON Schema".to_owned());
+        return Some(Other::Expected("a JSON Schema"));
     }
     let Value::Map(_) = &document.value else {
         let is_start = |item: &Node| OF_A_START.iter().any(|key| item.get(key).is_some());
@@ -42,29 +61,28 @@ pub(super) fn what_else(document: &Node) -> Option<String> {
             .as_str()
             .is_some_and(|text| text.contains("temporal-manifest"));
         let is_ours = is_text || document.items().iter().any(is_start);
-        return (!is_ours).then(|| format!("{} without apiVersion", document.kind()));
+        let words = format!("{} without apiVersion", document.kind());
+        return (!is_ours).then_some(Other::Foreign(words));
     };
     let text = |key: &str| document.get(key).and_then(Node::as_str);
     let (version, kind) = (text("apiVersion"), text("kind"));
-    if version == Some(OURS)
-        && let Some(kind) = kind.filter(|kind| WRITTEN.contains(kind))
-    {
-        return Some(format!("a `{kind}` that this program has written"));
+    if version == Some(OURS) && kind.is_some_and(|kind| WRITTEN.contains(&kind)) {
+        return Some(Other::Expected("a document that this program has written"));
     }
     let error = document.get("error");
     if error.is_some_and(|error| error.get("exitCode").is_some() && error.get("code").is_some()) {
-        return Some("an error that this program has written".to_owned());
+        return Some(Other::Expected("an error that this program has written"));
     }
     if is_meant_as_ours(document, version, kind) {
         return None;
     }
-    Some(match (version, kind) {
+    Some(Other::Foreign(match (version, kind) {
         (Some(version), Some(kind)) => {
             let (kind, version) = (super::shorten(kind), super::shorten(version));
             format!("a `{kind}` of `{version}`")
         }
         _ => "a document without apiVersion and kind".to_owned(),
-    })
+    }))
 }
 
 fn is_meant_as_ours(document: &Node, version: Option<&str>, kind: Option<&str>) -> bool {
@@ -88,7 +106,7 @@ fn is_meant_as_ours(document: &Node, version: Option<&str>, kind: Option<&str>) 
 
 /// What a file is of which every document is something else; `None` if one may be a manifest.
 /// `problems` are those of reading it.
-pub(super) fn whole_file(documents: &[Node], problems: &[Diagnostic]) -> Option<String> {
+pub(super) fn whole_file(documents: &[Node], problems: &[Diagnostic]) -> Option<Other> {
     // What could not be read to its end may go on with a manifest.
     let cut_short = |problem: &Diagnostic| {
         matches!(

@@ -119,7 +119,10 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["apply", "x", "--address", "http://a:1"], "HOST:PORT"),
     (&["apply", "x", "-n", ""], "the namespace must not be empty"),
     (&["apply", "x", "--grpc-meta", "nothing"], "KEY=VALUE"),
-    (&["apply", "x", "--grpc-meta", "a b=c"], "`a b`"),
+    (
+        &["apply", "x", "--grpc-meta", "a b=c"],
+        "a name of the gRPC metadata",
+    ),
     (&["apply", "x", "--profile", "nosuch"], "temporal.toml"),
     (&["apply", "x", "--env", "nosuch"], "temporal.yaml"),
     (&["schema", "nosuch"], "manifest, report, event"),

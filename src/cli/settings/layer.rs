@@ -48,6 +48,11 @@ impl Pem {
     pub(super) fn read(self) -> Result<Vec<u8>, SettingError> {
         match self {
             Pem::Data(data) => Ok(data.into_bytes()),
+            Pem::Path(path, setting) if looks_like_pem(&path) => {
+                let setting = setting.replace("path", "data").replace("PATH", "DATA");
+                let message = "a certificate or key was given where a path was expected";
+                Err(SettingError::new(format!("{message}; {setting} takes it")))
+            }
             Pem::Path(path, setting) => opened::read_named(&path, MAX_PEM_BYTES).map_err(|error| {
                 SettingError::new(format!(
                     "cannot read `{}`, which {setting} names: {error}",
@@ -56,6 +61,12 @@ impl Pem {
             }),
         }
     }
+}
+
+/// Whether a path is no path but what a file should hold.
+fn looks_like_pem(path: &std::path::Path) -> bool {
+    let text = path.to_string_lossy();
+    text.contains("-----BEGIN") || text.contains('\n')
 }
 
 impl Layer {
@@ -82,7 +93,7 @@ impl Layer {
             None => Ok(None),
             Some(value) => boolean(&value).map(Some).ok_or_else(|| {
                 SettingError::new(format!(
-                    "the environment's {key} is `{value}`; write `true` or `false`"
+                    "the environment's {key} is no boolean; write `true` or `false`"
                 ))
             }),
         };
@@ -96,9 +107,9 @@ impl Layer {
             Some(pair) => match pair.split_once('=') {
                 Some((key, value)) if !key.is_empty() => vec![(key.to_owned(), value.to_owned())],
                 _ => {
-                    return Err(SettingError::new(format!(
-                        "the environment's grpc-meta is `{pair}`; write KEY=VALUE"
-                    )));
+                    return Err(SettingError::new(
+                        "the environment's grpc-meta has no name; write KEY=VALUE",
+                    ));
                 }
             },
         };
@@ -136,7 +147,7 @@ impl Layer {
         let claim = |name: &str| match environment.variable(name) {
             None => Ok(None),
             Some(value) => boolean(value).map(Some).ok_or_else(|| {
-                SettingError::new(format!("{name} is `{value}`; write `true` or `false`"))
+                SettingError::new(format!("{name} is no boolean; write `true` or `false`"))
             }),
         };
         if environment.variable("TEMPORAL_CODEC_ENDPOINT").is_some() {

@@ -465,7 +465,7 @@ mod tests {
         let path = file.to_str().expect("a plain name");
         let words = ["--env-file", path, "--env", "a"];
         for (text, part) in [
-            ("env: {a: {tls: maybe}}", "tls is `maybe`"),
+            ("env: {a: {tls: maybe}}", "tls is no boolean"),
             ("env: {a: {grpc-meta: nonsense}}", "write KEY=VALUE"),
             (
                 "env: {a: {codec-endpoint: 'http://localhost'}}",
@@ -482,6 +482,6 @@ mod tests {
         let error = resolve(&[], &codec).expect_err("arguments would be sent unencoded");
         assert!(error.contains("TEMPORAL_CODEC_ENDPOINT"), "{error}");
         let error = resolve(&[], &[("TEMPORAL_TLS", "maybe")]).expect_err("not a boolean");
-        assert!(error.contains("TEMPORAL_TLS is `maybe`"), "{error}");
+        assert!(error.contains("TEMPORAL_TLS is no boolean"), "{error}");
     }
 }
