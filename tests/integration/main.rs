@@ -29,6 +29,7 @@ mod schemas;
 mod second_opinion;
 mod secrets;
 mod shards;
+mod simulation;
 mod slips;
 mod starts;
 mod support;

@@ -1,0 +1,16 @@
+//! The protocol that makes a start happen once, against a service in memory.
+//!
+//! `model` is the service, `differential` holds it to a real one. `explorer` goes through every
+//! interleaving of a few invocations (`world`) of a `scenario`; `scenarios` says which, and what may
+//! be found. `old_protocol` does harm that must be found.
+#![allow(
+    unreachable_pub,
+    reason = "`pub` tells what other files may use from what a file keeps to itself"
+)]
+
+mod explorer;
+mod model;
+mod old_protocol;
+mod scenario;
+mod scenarios;
+mod world;
