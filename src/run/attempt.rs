@@ -113,7 +113,7 @@ impl<'a, S: Starter> Settling<'a, S> {
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
         let rules = Rules::of(&self.start.settings);
-        let mut protocol = Protocol::new(rules, !self.context.key.is_given());
+        let mut protocol = Protocol::new(rules);
         let mut attempts = Attempts::default();
         let mut last_error = None;
         loop {

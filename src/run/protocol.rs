@@ -225,9 +225,6 @@ pub enum Failing<R> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Protocol<R> {
     rules: Rules,
-    /// Whether no request under this key can have been sent before: the first attempt under a key
-    /// that nobody else knows.
-    fresh: bool,
     state: State<R>,
     /// Whether a request was sent that names the key alone, after a probe had seen another chain.
     real_sent: bool,
@@ -266,12 +263,12 @@ enum State<R> {
 }
 
 impl<R: Clone + Eq> Protocol<R> {
-    /// A start that nothing has been asked for yet. `fresh` says that no request under its key can
-    /// have been sent by another invocation.
-    pub fn new(rules: Rules, fresh: bool) -> Self {
+    /// A start that nothing has been asked for yet. Its key may be known to others, also one that
+    /// this invocation has made: it is told before the first start, so that it may be repeated, and
+    /// that may be while this invocation still runs.
+    pub fn new(rules: Rules) -> Self {
         Protocol {
             rules,
-            fresh,
             state: State::Idle,
             real_sent: false,
             unanswered: false,
@@ -394,7 +391,7 @@ impl<R: Clone + Eq> Protocol<R> {
             return self.ask(Call::Describe(taken.run.clone()), State::Look(taken));
         };
         // Later runs of a chain have request IDs of the service's own; its first run tells.
-        let is_known = first == taken.run || self.fresh || self.foreign.as_ref() == Some(&first);
+        let is_known = first == taken.run || self.foreign.as_ref() == Some(&first);
         if is_known {
             return self.known(taken, Claim::Foreign);
         }
@@ -437,10 +434,6 @@ impl<R: Clone + Eq> Protocol<R> {
             (false, ..) | (true, IdReusePolicy::RejectDuplicate, _) => {
                 let closed = Some(closed);
                 done(How::Existing { closed }, taken.run, taken.first)
-            }
-            // Nothing under this key can be late, so that one request will do.
-            (true, IdReusePolicy::AllowDuplicate, _) if self.fresh => {
-                self.begin_over(taken, IdReusePolicy::AllowDuplicate)
             }
             (true, ..) => self.begin_over(taken, IdReusePolicy::AllowDuplicateFailedOnly),
         }
@@ -515,7 +508,6 @@ impl<R: Clone + Eq> Protocol<R> {
 
     /// What has the Workflow ID has changed since the probe.
     fn changed(&mut self) -> Next<R> {
-        self.fresh = false;
         self.at_once = (self.at_once + 1) % (AT_ONCE + 1);
         Next::Again {
             at_once: self.at_once != 0,
@@ -523,7 +515,6 @@ impl<R: Clone + Eq> Protocol<R> {
     }
 
     fn after_pause(&mut self) -> Next<R> {
-        self.fresh = false;
         self.at_once = 0;
         Next::Again { at_once: false }
     }

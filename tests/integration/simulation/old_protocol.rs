@@ -10,7 +10,8 @@ use super::model::Run;
 pub trait Machine: Clone + Eq + std::hash::Hash {
     /// Whether `Started` and `Deduplicated` are told apart by request IDs.
     const TELLS_INVOCATIONS: bool;
-    /// A start that nothing has been asked for yet.
+    /// A start that nothing has been asked for yet. `fresh`: its key is of the invocation's own
+    /// making.
     fn new(rules: Rules, fresh: bool) -> Self;
     /// Begins an attempt.
     fn begin(&mut self) -> Call<Run>;
@@ -24,8 +25,8 @@ pub trait Machine: Clone + Eq + std::hash::Hash {
 impl Machine for Protocol<Run> {
     const TELLS_INVOCATIONS: bool = true;
 
-    fn new(rules: Rules, fresh: bool) -> Self {
-        Protocol::new(rules, fresh)
+    fn new(rules: Rules, _fresh: bool) -> Self {
+        Protocol::new(rules)
     }
 
     fn begin(&mut self) -> Call<Run> {
@@ -48,8 +49,8 @@ pub struct Tagged(Protocol<Run>);
 impl Machine for Tagged {
     const TELLS_INVOCATIONS: bool = true;
 
-    fn new(rules: Rules, fresh: bool) -> Self {
-        Tagged(Protocol::new(rules, fresh))
+    fn new(rules: Rules, _fresh: bool) -> Self {
+        Tagged(Protocol::new(rules))
     }
 
     fn begin(&mut self) -> Call<Run> {

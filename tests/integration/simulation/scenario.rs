@@ -39,7 +39,7 @@ pub enum Beginning {
 pub struct Invocation {
     /// Its key: 0 or 1.
     pub key: u8,
-    /// Whether it made the key itself, so that nobody else can have used it before.
+    /// Whether it made the key itself, so that nobody can have used it before it began.
     pub fresh: bool,
     /// Whether it begins only after the one before it has ended: a repeat.
     pub repeats: bool,
