@@ -21,6 +21,7 @@ mod json_lines;
 mod network;
 mod once;
 mod policies;
+mod races;
 mod repeats;
 mod reports;
 mod rows;

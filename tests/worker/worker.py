@@ -117,7 +117,7 @@ class Fail:
 
 @workflow.defn
 class ContinueAsNew(Holding):
-    """Continues as new `times` times; the last run returns "done", or holds if told to."""
+    """Continues as new `times` times; the last run returns "done", or holds or fails if told to."""
 
     @workflow.run
     async def run(self, request: dict) -> Any:
@@ -126,6 +126,8 @@ class ContinueAsNew(Holding):
             workflow.continue_as_new({**request, "times": times - 1})
         if request.get("hold"):
             return await self.held()
+        if request.get("fail"):
+            raise ApplicationError("told to fail", non_retryable=True)
         return "done"
 
 

@@ -18,6 +18,7 @@ pub mod dev_server;
 pub mod fake_frontend;
 pub mod raw_server;
 pub mod report;
+pub mod slow_proxy;
 pub mod workflows;
 
 use std::future::Future;
