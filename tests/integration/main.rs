@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod clusters;
 mod crash;
 mod csv_quotes;
 mod damage;
