@@ -474,6 +474,7 @@ impl WorkflowService for Service {
             namespace_info: Some(NamespaceInfo {
                 name: request.into_inner().namespace,
                 state: NamespaceState::Registered.into(),
+                ..NamespaceInfo::default()
             }),
         }))
     }

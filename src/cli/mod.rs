@@ -3,6 +3,7 @@
 //! Belongs to the binary, so that the library cannot depend on it.
 
 mod args;
+mod command_line;
 mod commands;
 mod environment;
 mod exit;

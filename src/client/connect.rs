@@ -253,8 +253,12 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
         Ok(info) => info,
         Err(status) => return Err(failed(&connection, start_error(&status)).await),
     };
-    match namespace {
-        Ok(answer) => open_for_starts(&connection, answer.namespace_info)?,
+    let namespace_id = match namespace {
+        Ok(answer) => {
+            let info = answer.namespace_info.unwrap_or_default();
+            open_for_starts(&connection, &info)?;
+            Some(info.id).filter(|id| !id.is_empty())
+        }
         Err(status) => {
             let error = start_error(&status);
             match error.reason {
@@ -266,21 +270,23 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
                 }
                 // A key that may start Workflows need not be allowed to describe the namespace; the
                 // first start will tell.
-                "permissionDenied" | "unimplemented" => {}
+                "permissionDenied" | "unimplemented" => None,
                 _ => return Err(failed(&connection, error).await),
             }
         }
-    }
-    Ok(Client::new(caller, connection, info.server_version))
+    };
+    Ok(Client::new(
+        caller,
+        connection,
+        info.server_version,
+        namespace_id,
+    ))
 }
 
-fn open_for_starts(
-    connection: &Connection,
-    info: Option<NamespaceInfo>,
-) -> Result<(), ConnectError> {
-    let state = match info.map(|info| info.state()) {
-        Some(NamespaceState::Deprecated) => "deprecated",
-        Some(NamespaceState::Deleted) => "deleted",
+fn open_for_starts(connection: &Connection, info: &NamespaceInfo) -> Result<(), ConnectError> {
+    let state = match info.state() {
+        NamespaceState::Deprecated => "deprecated",
+        NamespaceState::Deleted => "deleted",
         _ => return Ok(()),
     };
     Err(ConnectError::NamespaceClosed {

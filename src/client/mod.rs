@@ -8,6 +8,7 @@ pub mod connect;
 pub mod diagnose;
 mod grpc_only;
 mod history;
+mod known;
 mod metadata;
 mod payload;
 mod request;
@@ -56,22 +57,34 @@ pub struct Client {
     connection: Connection,
     server_version: String,
     tells_who_began: bool,
+    namespace_id: Option<String>,
 }
 
 impl Client {
-    fn new(caller: Caller, connection: Connection, server_version: String) -> Self {
+    fn new(
+        caller: Caller,
+        connection: Connection,
+        server_version: String,
+        namespace_id: Option<String>,
+    ) -> Self {
         let tells_who_began = version(&server_version).is_none_or(|it| it >= TELLS_WHO_BEGAN);
         Client {
             caller,
             connection,
             server_version,
             tells_who_began,
+            namespace_id,
         }
     }
 
     /// The service's version.
     pub fn server_version(&self) -> &str {
         &self.server_version
+    }
+
+    /// ID of the namespace, which no other cluster's has; `None` if describing it is denied.
+    pub fn namespace_id(&self) -> Option<&str> {
+        self.namespace_id.as_deref()
     }
 
     /// What a failed call means. A lost connection says where to.

@@ -84,6 +84,16 @@ impl Journal {
         Ok(Self::over(None, tempfile::tempfile()?, Table::new()?))
     }
 
+    /// Finds out beforehand what would keep [`Journal::create`] from making a journal, as far as that
+    /// can be known.
+    ///
+    /// # Errors
+    /// As of [`Journal::create`].
+    pub fn check(path: &Path) -> Result<(), JournalError> {
+        Table::new().map_err(|source| JournalError::Temporary { source })?;
+        unnamed(path).map(drop)
+    }
+
     /// A new journal, readable by its owner only. The header is on disk when this returns. Until
     /// then the file has another name, so that whoever finds a journal finds its header, whenever
     /// this process was killed.
@@ -92,27 +102,9 @@ impl Journal {
     /// [`JournalError::Exists`] if there is such a file, [`JournalError::Io`] if it cannot be
     /// written.
     pub fn create(path: &Path, header: Header) -> Result<Self, JournalError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => JournalError::Exists {
-                path: path.to_owned(),
-            },
-            _ => JournalError::Io {
-                path: path.to_owned(),
-                source,
-            },
-        };
-        if path.symlink_metadata().is_ok() {
-            return Err(failed(io::ErrorKind::AlreadyExists.into()));
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let failed = |source| cannot_create(path, source);
         let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
-        let unnamed = tempfile::Builder::new()
-            .prefix(".journal-")
-            .tempfile_in(folder)
-            .map_err(|error| failed(without_path(error)))?;
+        let unnamed = unnamed(path)?;
         let (file, name) = unnamed.into_parts();
         lock(&file, path)?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
@@ -123,14 +115,15 @@ impl Journal {
         name.persist_noclobber(path)
             .map_err(|error| failed(error.error))?;
         // The name must be on disk too.
-        File::open(folder)
+        File::open(folder_of(path))
             .and_then(|folder| folder.sync_all())
             .map_err(failed)?;
         Ok(journal)
     }
 
     /// Opens an existing journal and hands every line after the header to `take`. With `writes`,
-    /// the file is locked, and a torn last line is cut off.
+    /// the file is locked, and a torn last line is cut off. The header is as those who went on with
+    /// the journal have left it.
     ///
     /// # Errors
     /// The file cannot be read, is in use, or is no journal.
@@ -167,12 +160,15 @@ impl Journal {
             lock(&file, path)?;
         }
         let mut lines = Lines::new(&file).map_err(failed)?;
-        let header = lines.header().map_err(unread)?;
+        let mut header = lines.header().map_err(unread)?;
         let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
         journal.length = lines.length();
         while let Some(line) = lines.next(&header).map_err(unread)? {
             take(&line);
+            if let Line::Resumed(resumed) = &line {
+                header.go_on(resumed);
+            }
             journal.note(line.place()).map_err(failed)?;
             journal.length += lines.length();
         }
@@ -296,6 +292,32 @@ impl Journal {
             }))
         });
         Ok(records.filter_map(io::Result::transpose))
+    }
+}
+
+/// A new file beside the journal that it is to become.
+fn unnamed(path: &Path) -> Result<tempfile::NamedTempFile, JournalError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(cannot_create(path, io::ErrorKind::AlreadyExists.into()));
+    }
+    tempfile::Builder::new()
+        .prefix(".journal-")
+        .tempfile_in(folder_of(path))
+        .map_err(|error| cannot_create(path, without_path(error)))
+}
+
+fn cannot_create(path: &Path, source: io::Error) -> JournalError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => JournalError::Exists { path },
+        _ => JournalError::Io { path, source },
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 

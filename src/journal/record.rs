@@ -59,6 +59,16 @@ pub struct Header {
     pub apply: ApplyStarted,
 }
 
+impl Header {
+    /// What holds from where an invocation has gone on.
+    pub(super) fn go_on(&mut self, resumed: &Resumed) {
+        self.settings.clone_from(&resumed.settings);
+        if self.namespace_id.is_none() {
+            self.namespace_id.clone_from(&resumed.namespace_id);
+        }
+    }
+}
+
 /// What gives the outcomes of an apply their meaning, beside its starts. Who goes on with its journal
 /// keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

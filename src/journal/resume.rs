@@ -67,6 +67,11 @@ impl Indices {
         }
     }
 
+    /// Number of those that are in.
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     /// Whether an index is in.
     pub fn contains(&self, index: u64) -> bool {
         let word = self.0.get((index / 64) as usize).copied().unwrap_or(0);

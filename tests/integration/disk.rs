@@ -26,6 +26,7 @@ fn many() -> Folder {
 /// A frontend that takes its time, so that some starts are in flight at any moment.
 fn frontend() -> FakeFrontend {
     FakeFrontend::builder()
+        .remembering()
         .start_latency(Duration::from_millis(2))
         .start()
 }

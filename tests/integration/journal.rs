@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::dev_server;
-use crate::support::fake_frontend::{FakeFrontend, started};
+use crate::support::fake_frontend::{FakeFrontend, already_started, started};
 use crate::support::report::{Report, text};
 use crate::support::{SERVED, UNSERVED, unique_id};
 
@@ -24,6 +24,7 @@ fn starts(count: usize) -> impl Iterator<Item = Value> {
 /// A frontend that refuses some Workflow IDs for good, and is never ready for others.
 fn frontend(refused: &'static [&str], unready: &'static [&str]) -> FakeFrontend {
     FakeFrontend::builder()
+        .remembering()
         .on_start(move |request, _| async move {
             let id = request.workflow_id.as_str();
             if refused.contains(&id) {
@@ -508,4 +509,76 @@ fn too_many_failures_skip_the_rest() {
     let applied = place.apply(&frontend(&["w-0"], &[]), &flags).run();
     let report = Report::of(&applied.expect_code(4));
     assert_eq!((report.count("started"), report.count("skipped")), (2, 0));
+}
+
+/// What gives outcomes their meaning is the journal's, and need not be given again.
+#[test]
+fn a_resume_keeps_the_settings_that_give_outcomes_their_meaning() {
+    let place = Place::new(starts(3));
+    let taken = || {
+        FakeFrontend::builder()
+            .remembering()
+            .on_start(|request, _| async move {
+                if request.workflow_id == "w-1" {
+                    Err(already_started("another", "run", "run"))
+                } else {
+                    Ok(started())
+                }
+            })
+            .start()
+    };
+    let flags = ["--fail-existing", "--max-failures", "2"];
+    place.first(&taken(), &flags).run().expect_code(4);
+    let again = place.resume(&taken(), &[]).run().expect_code(4);
+    let again = Report::of(&again);
+    assert_eq!(again.outcome("w-1"), "existing");
+    assert!(again.start("w-1")["error"].is_object());
+    place.resume(&taken(), &flags[..1]).run().expect_code(4);
+    let lines = lines(&place.journal);
+    let settings: Vec<&Value> = lines.iter().map(|line| &line["settings"]).collect();
+    let settings: Vec<_> = settings.into_iter().filter(|it| !it.is_null()).collect();
+    assert_eq!(settings.len(), 3, "of the header and two resumes");
+    for settings in settings {
+        assert_eq!(*settings, json!({"failExisting": true, "maxFailures": 2}));
+    }
+
+    // What counted as well must not count as failed from here on.
+    let place = Place::new(starts(3));
+    place.first(&taken(), &[]).run().expect_code(0);
+    let refused = place.resume(&taken(), &flags).run().expect_code(2);
+    assert!(
+        refused.stderr.contains("made without --fail-existing"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_resumes_text_names_what_failed_before() {
+    let Some(server) = dev_server::shared() else {
+        return;
+    };
+    let folder = Folder::new();
+    let (bad, good) = (unique_id("bad"), unique_id("good"));
+    let manifest = folder.starts([
+        json!({"workflowId": bad, "type": "Fail", "taskQueue": SERVED}),
+        json!({"workflowId": good, "type": "Echo", "taskQueue": SERVED}),
+    ]);
+    let journal = folder.path().join("apply.journal");
+    let apply = |flag: &str, wait: &[&str]| {
+        Binary::apply(&manifest, &server.address, wait)
+            .arg(flag)
+            .arg(&journal)
+            .run()
+            .expect_code(7)
+    };
+    let first = apply("--journal", &["--wait"]);
+    assert!(first.stdout.contains(&bad), "{}", first.stdout);
+    // It waits again, as the journal's apply did.
+    let again = apply("--resume", &[]);
+    let rows = |text: &str| {
+        let (rows, _) = text.split_once("\n\n").expect("a table, then the summary");
+        rows.to_owned()
+    };
+    assert_eq!(rows(&again.stdout), rows(&first.stdout));
 }

@@ -185,7 +185,7 @@ fn shards_that_do_not_belong_together_are_not_merged() {
     // A shard that is missing is not passed over: its starts were not made.
     let report = Report::of(&merge(&["one"]).expect_code(6));
     assert_eq!(report.count("total"), 90);
-    let made = report.count("deduplicated");
+    let made = report.count("deduplicated") + report.count("started");
     assert_eq!(made + report.count("skipped"), 90);
     assert!((1..90).contains(&made), "{made}");
     folder.write("rows.jsonl", "{\"id\": \"another\"}\n");
@@ -309,16 +309,30 @@ fn starts_are_selected_by_name_or_workflow_id() {
 #[test]
 fn a_resume_is_about_the_same_part() {
     let folder = batch(30);
-    let frontend = frontend();
-    apply(&folder, &frontend, &["--shard", "1/2", "--journal", "j"]).expect_code(0);
-    let finished = apply(&folder, &frontend, &["--resume", "j"]).expect_code(2);
-    assert!(
-        finished.stderr.contains("another part of the starts"),
-        "{}",
-        finished.stderr
+    let frontend = FakeFrontend::builder().remembering().start();
+    let part = ["--shard", "1/2", "--select", "id-*"];
+    let first = apply(
+        &folder,
+        &frontend,
+        &[&part[..], &["--journal", "j"]].concat(),
     );
+    let first = Report::of(&first.expect_code(0));
     let before = frontend.start_count();
-    let again = apply(&folder, &frontend, &["--shard", "1/2", "--resume", "j"]).expect_code(0);
-    assert!(Report::of(&again).count("total") > 0);
+    for other in [
+        ["--shard", "2/2"].as_slice(),
+        &["--select", "id-c1*"],
+        &["--shard", "1/2", "--select", "named-*"],
+    ] {
+        let finished = apply(&folder, &frontend, &[other, &["--resume", "j"]].concat());
+        let stderr = finished.expect_code(2).stderr;
+        assert!(stderr.contains("another part of the starts"), "{stderr}");
+    }
+    // What is not given is the journal's.
+    for same in [&[][..], &part[..2], &part[2..], &part] {
+        let again = apply(&folder, &frontend, &[same, &["--resume", "j"]].concat());
+        let again = Report::of(&again.expect_code(0));
+        assert_eq!(ids(&again), ids(&first), "{same:?}");
+        assert_eq!(again.document()["selection"], first.document()["selection"]);
+    }
     assert_eq!(frontend.start_count(), before, "everything was finished");
 }

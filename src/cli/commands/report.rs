@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
     for path in &args.journals {
         match Journal::open(path, false, |_| {}) {
             Ok((journal, header)) => parts.push(Part { journal, header }),
-            Err(error) => return cannot_read(global, &error),
+            Err(error) => return cannot_read(global.output, &error),
         }
     }
     let batches = if args.merge {
@@ -88,6 +88,12 @@ impl Batch {
                 (
                     ours.service.namespace == theirs.service.namespace,
                     "the namespace",
+                ),
+                (
+                    header.namespace_id.is_none()
+                        || part.header.namespace_id.is_none()
+                        || header.namespace_id == part.header.namespace_id,
+                    "the cluster: their namespaces have the same name and other IDs",
                 ),
                 (header.digest == part.header.digest, "the starts"),
             ];
@@ -229,7 +235,7 @@ pub(super) fn events(record: StartRecord) -> impl Iterator<Item = Event> {
 }
 
 /// Tells why a journal cannot be used.
-pub(super) fn cannot_read(global: &GlobalArgs, error: &JournalError) -> Exit {
+pub(super) fn cannot_read(format: Option<OutputFormat>, error: &JournalError) -> Exit {
     let (exit, help) = match error {
         JournalError::Exists { path } => {
             let path = path.display();
@@ -252,11 +258,5 @@ pub(super) fn cannot_read(global: &GlobalArgs, error: &JournalError) -> Exit {
         ),
         JournalError::Io { .. } | JournalError::Temporary { .. } => (Exit::NotWritten, None),
     };
-    output::fail(
-        global.output,
-        exit,
-        "journal",
-        &error.to_string(),
-        help.as_deref(),
-    )
+    output::fail(format, exit, "journal", &error.to_string(), help.as_deref())
 }

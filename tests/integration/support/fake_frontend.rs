@@ -137,6 +137,12 @@ impl Builder {
         on_namespace, namespace, DescribeNamespaceRequest, DescribeNamespaceResponse
     }
 
+    /// Says of every run it is asked about that it is there, as a service does that a journal is
+    /// gone on with.
+    pub fn remembering(self) -> Self {
+        self.on_describe(|_, _| async { Ok(running()) })
+    }
+
     /// Holds back every start this long before its handler sees it.
     pub fn start_latency(mut self, latency: Duration) -> Self {
         self.start_latency = Some(latency);
@@ -391,6 +397,7 @@ pub fn registered(name: String) -> DescribeNamespaceResponse {
         namespace_info: Some(NamespaceInfo {
             name,
             state: NamespaceState::Registered.into(),
+            ..NamespaceInfo::default()
         }),
     }
 }

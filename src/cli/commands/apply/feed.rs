@@ -24,9 +24,12 @@ pub(super) struct Feed {
     pub(super) to_wait_for: Option<Records>,
 }
 
+/// Work as it is expanded, and the thread that does so.
+pub(super) type Fed = (mpsc::Receiver<Work>, JoinHandle<Option<String>>);
+
 impl Feed {
     /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
-    pub(super) fn begin(self) -> (mpsc::Receiver<Work>, JoinHandle<Option<String>>) {
+    pub(super) fn begin(self) -> Fed {
         let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
         let thread = std::thread::Builder::new()
             .stack_size(STACK_BYTES)

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use temporal_manifest::journal::Journal;
+use temporal_manifest::journal::record::Settings;
 use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::{self, Table};
@@ -74,14 +75,16 @@ impl fmt::Display for Failure {
 }
 
 impl Listeners {
-    /// `journal` is the one that the user asked for, and `earlier` what it already counts.
+    /// `earlier` is what a journal already counts, and `table` what it shows. With a journal of the
+    /// user's, [`Listeners::write_to`] follows.
     pub(super) fn new(
         args: &ApplyArgs,
         global: &GlobalArgs,
         environment: &Environment,
         started: ApplyStarted,
-        journal: Option<Journal>,
+        settings: &Settings,
         earlier: Summary,
+        table: Option<Table>,
     ) -> io::Result<Self> {
         let format = global.output.unwrap_or(OutputFormat::Text);
         let total = started.total;
@@ -91,11 +94,11 @@ impl Listeners {
             Audience::Lines(Box::new(output::say))
         };
         let needs_journal = format == OutputFormat::Json || !args.report.is_empty();
-        let journal = match journal {
-            None if needs_journal => Some(Journal::temporary()?),
-            journal => journal,
+        let keeps_journal = args.journal.is_some() || args.resume.is_some();
+        let journal = match keeps_journal {
+            false if needs_journal => Some(Journal::temporary()?),
+            _ => None,
         };
-        let for_people = matches!(format, OutputFormat::Text | OutputFormat::Github);
         let now = Instant::now();
         Ok(Listeners {
             format,
@@ -106,16 +109,21 @@ impl Listeners {
             started,
             lines: (format == OutputFormat::Jsonl)
                 .then(|| BufWriter::with_capacity(BUFFER, io::stdout())),
-            table: for_people.then(|| Table::new(total)),
-            progress: Progress::new(total, args.wait, audience),
+            table,
+            progress: Progress::new(total, settings.wait, audience),
             reports: args.report.clone(),
-            hide_results: args.hide_results,
+            hide_results: settings.hide_results,
             color: settings::color(global.color, environment, environment.stdout_is_terminal),
             columns: environment.width.filter(|_| environment.stdout_is_terminal),
             began: now,
             last_start: now,
             failure: None,
         })
+    }
+
+    /// Keeps the outcomes in this journal.
+    pub(super) fn write_to(&mut self, journal: Journal) {
+        self.journal = Some(journal);
     }
 
     /// Hears everything until the last event. Cancels `stop` when a listener that programs depend

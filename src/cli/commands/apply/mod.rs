@@ -1,23 +1,30 @@
 //! `apply`: validate, connect, start, report.
 
+mod doubts;
 mod feed;
 mod interrupts;
 mod listeners;
 mod past;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use temporal_manifest::client::connect::{Prepared, connect, prepare as prepare_connection};
+use temporal_manifest::client::Client;
+use temporal_manifest::client::connect::{
+    ConnectError, Prepared, connect, prepare as prepare_connection,
+};
 use temporal_manifest::expand::identity::IdempotencyKey;
-use temporal_manifest::journal::MAX_STARTS;
 use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
+use temporal_manifest::journal::{Journal, MAX_STARTS};
 use temporal_manifest::manifest::diagnostic::Severity;
 use temporal_manifest::report::files;
+use temporal_manifest::report::text::Table;
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
@@ -29,10 +36,11 @@ use super::Wanted;
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
-use crate::cli::{output, settings};
-use feed::Feed;
+use crate::cli::{command_line, output, settings};
+use doubts::Doubt;
+use feed::{Fed, Feed};
 use listeners::Listeners;
-use past::{Past, fits};
+use past::Past;
 
 /// Events that may wait for the listeners before the engine has to.
 const EVENTS_AHEAD: usize = 1024;
@@ -82,10 +90,14 @@ fn prepare(
     let connection = prepared.connection();
     let unfinished = match &args.resume {
         Some(path) => {
-            Some(resume(path).map_err(|error| super::report::cannot_read(global, &error))?)
+            Some(resume(path).map_err(|error| super::report::cannot_read(global.output, &error))?)
         }
         None => None,
     };
+    if let Some(path) = &args.journal {
+        Journal::check(path).map_err(|error| super::report::cannot_read(global.output, &error))?;
+    }
+    let theirs = unfinished.as_ref().map(|it| &it.header);
     let key = match (&unfinished, given) {
         (None, given) => given.unwrap_or_else(IdempotencyKey::random),
         (Some(unfinished), given) => {
@@ -100,7 +112,7 @@ fn prepare(
             IdempotencyKey::given(own)
         }
     };
-    let selection = settings::selection(&args.selection, environment)
+    let selection = settings::selection(&past::selection(&args.selection, theirs), environment)
         .map_err(|error| usage(&error.to_string(), None))?;
     let wanted = Wanted {
         key: Some(key.clone()),
@@ -161,21 +173,33 @@ fn prepare(
         return Err(usage(&message, Some("split the manifests")));
     }
     let digest = checked.preflight.digest.take().unwrap_or_default();
-    if let Some(unfinished) = &unfinished {
-        fits(unfinished, &digest, selected.as_ref(), connection).map_err(|message| {
-            let help = format!(
-                "to start what is new and leave out what was started, apply without --resume and with `--idempotency-key {}`",
-                key.as_str()
-            );
+    let without_journal = command_line::without_journal(std::env::args_os(), key.as_str());
+    if let Some(theirs) = theirs {
+        past::fits(theirs, &digest, selected.as_ref(), connection).map_err(|message| {
+            let help =
+                format!("to start what is new and leave out what was started: `{without_journal}`");
             usage(&message, Some(&help))
         })?;
     }
+    let given = Settings {
+        fail_existing: args.fail_existing,
+        max_failures: args.max_failures.map(|most| most.of(total)),
+        wait: args.wait,
+        wait_timeout_ms: args.wait_timeout.map(|it| it.as_millis() as u64),
+        hide_results: args.hide_results,
+    };
+    let settings = past::settings(given, theirs).map_err(|message| {
+        let help = format!(
+            "leave it out beside --resume, or apply without the journal: `{without_journal}`"
+        );
+        usage(&message, Some(&help))
+    })?;
     let started_at = invocation.started_at;
     let context = Context {
         key,
         namespace: connection.namespace.clone(),
         invocation_id: invocation.id,
-        fail_existing: args.fail_existing,
+        fail_existing: settings.fail_existing,
         retry_for: args.retry_for.unwrap_or(RETRY_FOR),
     };
     let inputs = checked.sources.iter().map(|source| Input {
@@ -205,9 +229,9 @@ fn prepare(
     let limits = Limits {
         parallelism: args.parallelism.map_or(PARALLELISM, usize::from),
         starts_per_second: args.rate,
-        max_failures: args.max_failures.map(|most| most.of(total)),
-        wait: args.wait.then_some(WaitLimits {
-            timeout: args.wait_timeout,
+        max_failures: settings.max_failures,
+        wait: settings.wait.then_some(WaitLimits {
+            timeout: settings.wait_timeout_ms.map(Duration::from_millis),
         }),
     };
     let key = context.key.as_str();
@@ -225,40 +249,51 @@ fn prepare(
         version: VERSION,
         digest,
         namespace_id: None,
-        settings: Settings {
-            fail_existing: args.fail_existing,
-            max_failures: limits.max_failures,
-            wait: args.wait,
-            wait_timeout_ms: args.wait_timeout.map(|it| it.as_millis() as u64),
-            hide_results: args.hide_results,
-        },
+        settings,
         apply: started.clone(),
     };
-    let past = Past::open(args, unfinished, header, &context.invocation_id)
-        .map_err(|error| super::report::cannot_read(global, &error))?;
-    let Past {
-        journal,
-        earlier,
-        finished,
-        to_wait_for,
-    } = past;
-    let listeners = Listeners::new(args, global, environment, started.clone(), journal, earlier);
+    let for_people = matches!(
+        global.output,
+        None | Some(OutputFormat::Text | OutputFormat::Github)
+    );
+    let mut table = for_people.then(|| Table::new(started.total));
+    let mut past = Past::read(unfinished, table.as_mut())
+        .map_err(|error| super::report::cannot_read(global.output, &error))?;
+    let (finished, to_wait_for) = past
+        .left_out(header.settings.wait)
+        .map_err(|error| super::report::cannot_read(global.output, &error))?;
+    let listeners = Listeners::new(
+        args,
+        global,
+        environment,
+        started.clone(),
+        &header.settings,
+        std::mem::take(&mut past.summary),
+        table,
+    );
     let listeners = listeners.map_err(|error| {
         let message = format!("cannot write a temporary file: {error}");
         output::fail(global.output, Exit::NotWritten, "journal", &message, None)
     })?;
     Ok(Apply {
-        making: Making {
-            connection: prepared,
-            context,
-            started,
-            limits,
-            timeout: global.command_timeout,
+        beginning: Beginning {
+            output: global.output,
+            journal: args.journal.clone(),
+            header,
+            past,
+            without_journal,
         },
         feed: Feed {
             expansion: checked.expansion,
             finished,
             to_wait_for,
+        },
+        connection: prepared,
+        timeout: global.command_timeout,
+        making: Making {
+            context,
+            started,
+            limits,
         },
         listeners,
     })
@@ -266,40 +301,118 @@ fn prepare(
 
 /// An apply that is ready to begin.
 struct Apply {
-    making: Making,
+    connection: Prepared,
+    timeout: Option<Duration>,
     feed: Feed,
+    beginning: Beginning,
+    making: Making,
     listeners: Listeners,
 }
 
+/// What connecting comes to; `None` if it was stopped.
+type Connected = Result<Option<Client>, ConnectError>;
+
 impl Apply {
-    async fn run(self) -> Exit {
+    async fn run(mut self) -> Exit {
         let stop = CancellationToken::new();
+        let interrupts = tokio::spawn(interrupts::watch(stop.clone(), self.timeout));
+        // What is expanded meanwhile is thrown away if the journal is refused.
+        let fed = self.feed.begin();
+        let connected: Connected = tokio::select! {
+            connected = connect(self.connection) => connected.map(Some),
+            () = stop.cancelled() => Ok(None),
+        };
+        let client = connected.as_ref().ok().and_then(Option::as_ref);
+        let journal = match self.beginning.begin(client).await {
+            Ok(journal) => journal,
+            Err(exit) => return exit,
+        };
+        if let Some(journal) = journal {
+            self.listeners.write_to(journal);
+        }
         let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
         let listening = self.listeners.listen(receiver, stop.clone());
-        let making = self.making.run(self.feed, stop, events);
+        let making = self.making.run(connected, fed, stop, interrupts, events);
         let (heard, ()) = futures::join!(listening, making);
         heard.finish()
     }
 }
 
+/// What comes between the connection and the first start.
+struct Beginning {
+    output: Option<OutputFormat>,
+    /// The new journal.
+    journal: Option<PathBuf>,
+    header: Header,
+    past: Past,
+    /// The command that applies the same without a journal.
+    without_journal: String,
+}
+
+impl Beginning {
+    /// Holds what a journal says against the service, and begins to write. `Err` is how it ends.
+    async fn begin(mut self, client: Option<&Client>) -> Result<Option<Journal>, Exit> {
+        if let (Some(client), Some((header, sample))) = (client, self.past.claims()) {
+            let notes = doubts::check(client, header, sample)
+                .await
+                .map_err(|doubt| self.refuse(&doubt))?;
+            for note in notes {
+                output::say(&format!("note: {note}"));
+            }
+        }
+        let id = client.and_then(Client::namespace_id);
+        self.header.namespace_id = id.map(str::to_owned);
+        self.past
+            .begin(self.journal.as_deref(), self.header)
+            .map_err(|error| super::report::cannot_read(self.output, &error))
+    }
+
+    fn refuse(&self, doubt: &Doubt) -> Exit {
+        let command = &self.without_journal;
+        let (exit, help) = match doubt {
+            Doubt::OtherCluster { .. } => (
+                Exit::Usage,
+                format!("to start here what is not here: `{command}`"),
+            ),
+            Doubt::Forgotten { .. } => (
+                Exit::Usage,
+                format!(
+                    "to start everything that the service does not know: `{command}`; after retention that begins finished Workflows again"
+                ),
+            ),
+            Doubt::Unanswered(_) => (
+                Exit::NoConnection,
+                "nothing was sent; run the same command again".to_owned(),
+            ),
+        };
+        output::fail(
+            self.output,
+            exit,
+            "journal",
+            &doubt.to_string(),
+            Some(&help),
+        )
+    }
+}
+
 /// The side of an apply that makes the starts.
 struct Making {
-    connection: Prepared,
     context: Context,
     started: ApplyStarted,
     limits: Limits,
-    timeout: Option<Duration>,
 }
 
 impl Making {
     /// Makes the starts. Sends every event, the first and the last one included.
-    async fn run(mut self, feed: Feed, stop: CancellationToken, events: mpsc::Sender<Event>) {
-        let interrupts = tokio::spawn(interrupts::watch(stop.clone(), self.timeout));
-        let (work, feeder) = feed.begin();
-        let connected = tokio::select! {
-            connected = connect(self.connection.clone()) => connected.map(Some),
-            () = stop.cancelled() => Ok(None),
-        };
+    async fn run(
+        mut self,
+        connected: Connected,
+        fed: Fed,
+        stop: CancellationToken,
+        interrupts: JoinHandle<Stopped>,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (work, feeder) = fed;
         if let Ok(Some(client)) = &connected {
             self.started.service.server_version = Some(client.server_version().to_owned());
         }

@@ -1,0 +1,94 @@
+//! The command line that was typed, as it can be shown and typed again.
+
+use std::ffi::OsString;
+
+/// Flags whose values are secret, or may be.
+const SECRET: &[&str] = &[
+    "--api-key",
+    "--grpc-meta",
+    "--tls-cert-data",
+    "--tls-key-data",
+    "--tls-ca-data",
+    "--var",
+];
+
+/// Those of them whose values are `NAME=VALUE`.
+const PAIRS: &[&str] = &["--grpc-meta", "--var"];
+
+/// Flags that are not to be repeated.
+const LEFT_OUT: &[&str] = &["--resume", "--journal", "--idempotency-key"];
+
+/// The command that applies the same under a key, without a journal: what these words say, but for
+/// secrets, of which only the names are shown. `words` begin with the program's own name.
+pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &str) -> String {
+    let mut command = vec!["temporal-manifest".to_owned()];
+    let words = words.into_iter().skip(1);
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (word.as_str(), None),
+        };
+        let is_secret = SECRET.contains(&flag);
+        if !is_secret && !LEFT_OUT.contains(&flag) {
+            command.push(quoted(&word));
+            continue;
+        }
+        let value = value.or_else(|| words.next());
+        if is_secret {
+            command.push(flag.to_owned());
+            command.push(hidden(flag, &value.unwrap_or_default()));
+        }
+    }
+    command.push("--idempotency-key".to_owned());
+    command.push(quoted(key));
+    command.join(" ")
+}
+
+/// `NAME=…` of a variable or of metadata, and `…` of anything else.
+fn hidden(flag: &str, value: &str) -> String {
+    match value.split_once('=') {
+        Some((name, _)) if PAIRS.contains(&flag) => format!("{}=…", quoted(name)),
+        _ => "…".to_owned(),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted.into_owned(),
+        // No command line can hold a NUL byte.
+        Err(_) => word.replace('\0', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_repeated_without_its_journal_and_its_secrets() {
+        let words = [
+            "/usr/bin/temporal-manifest",
+            "apply",
+            "a b.yaml",
+            "--resume",
+            "j",
+            "--shard=1/2",
+            "--api-key",
+            "secret-1",
+            "--var=token=secret-2",
+            "--grpc-meta",
+            "secret-3",
+            "--tls-key-data=secret=4",
+            "-n",
+            "it's",
+            "--idempotency-key=old",
+        ];
+        let command = without_journal(words.map(OsString::from), "k 1");
+        assert_eq!(
+            command,
+            "temporal-manifest apply 'a b.yaml' '--shard=1/2' --api-key … --var token=… --grpc-meta … --tls-key-data … -n \"it's\" --idempotency-key 'k 1'"
+        );
+    }
+}

@@ -1,0 +1,36 @@
+//! Whether the service still knows a run.
+
+use super::Client;
+use crate::run::starter::{Described, StartError, Starter};
+
+impl Client {
+    /// Whether the service knows a run, or a run of the chain that it began.
+    ///
+    /// # Errors
+    /// It does not say, for example because describing Workflows is denied.
+    pub async fn knows(&self, workflow_id: &str, run_id: &str) -> Result<bool, StartError> {
+        if self.found(workflow_id, run_id).await?.is_some() {
+            return Ok(true);
+        }
+        // A chain outlives the retention of its first run, whose ID all of its runs have.
+        let current = self.found(workflow_id, "").await?;
+        let first = current.and_then(|current| current.first_run_id);
+        Ok(first.is_some_and(|first| first == run_id))
+    }
+
+    /// What the service knows of a run, if there is one.
+    async fn found(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<Option<Described>, StartError> {
+        match self.describe(workflow_id, run_id).await {
+            Ok(described) => Ok(Some(described)),
+            // A run ID of another form is no run of this service's.
+            Err(error) if error.reason == "notFound" || error.code == "INVALID_ARGUMENT" => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
