@@ -4,6 +4,10 @@
 //! whatever calls a start takes; the service counts calls. [`law`] decides what the second one is.
 
 mod law;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod worlds;
 
 use std::sync::Mutex;
 use std::time::Duration;

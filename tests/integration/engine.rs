@@ -399,6 +399,14 @@ fn a_refusal_of_everything_stops_the_apply() {
 }
 
 #[test]
+fn throttling_for_ever_is_waited_out_by_one_start_after_the_other() {
+    let driven = drive(&plan(20, 2, vec![Reply::Throttle; 100_000]));
+    assert_eq!(outcomes(&driven, Outcome::Unknown), 20);
+    assert_eq!(driven.stopped, None);
+    assert!(driven.took > RETRY_FOR * 10, "{:?}", driven.took);
+}
+
+#[test]
 fn silence_stops_the_apply_as_soon_as_a_start_gives_up() {
     let mut script = vec![Reply::Answer; 10];
     script.extend(vec![Reply::Unavailable; 10_000]);
