@@ -3,6 +3,7 @@
 //! They are two schedules, because they count different things. The user's bound counts starts,
 //! whatever calls a start takes; the service counts calls. [`law`] decides what the second one is.
 
+mod evidence;
 mod law;
 #[cfg(test)]
 mod simulation;
@@ -16,8 +17,9 @@ use tokio::time::Instant;
 
 use law::Law;
 
-/// A change of pace that is worth telling: a factor.
+/// A change of pace that is worth telling: a factor, and seconds since the last one.
 const WORTH_TELLING: f64 = 1.1;
+const TELL_EVERY: f64 = 1.0;
 
 /// Lets attempts of starts pass, not faster than the user and the service allow.
 #[derive(Debug)]
@@ -35,11 +37,14 @@ struct State {
     /// When the user's bound lets the next start pass, and when the law the next call.
     next_start: f64,
     next_call: f64,
-    told: Option<f64>,
+    /// How late the last sleep ended.
+    late: f64,
+    /// The pace that was last told, and when.
+    told: Option<(f64, f64)>,
 }
 
-/// How far the schedule may lie back, in seconds: a timer wakes up to a millisecond late, and
-/// what it costs is caught up.
+/// How far a schedule may lie back at most, in seconds: a timer wakes up to a millisecond late, and
+/// what it costs is caught up. What nobody asked for in time is lost.
 const CATCH_UP: f64 = 0.01;
 
 /// Shortest sleep, in seconds. tokio's timers count milliseconds.
@@ -52,6 +57,7 @@ impl Pace {
             law: Law::default(),
             next_start: 0.0,
             next_call: 0.0,
+            late: 0.0,
             told: None,
         };
         Pace {
@@ -75,15 +81,13 @@ impl Pace {
         let now = self.now();
         let due = {
             let mut state = self.lock();
-            let start = self
-                .most
-                .map(|most| take(&mut state.next_start, now, 1.0 / most));
-            let rate = state.law.rate(now);
-            let call = rate.map(|rate| take(&mut state.next_call, now, 1.0 / rate));
+            let start = self.most.map(|most| state.take_start(now, most));
+            let call = state.take_calls(now, 1.0);
             start.unwrap_or(now).max(call.unwrap_or(now))
         };
         if due > now + SHORTEST_SLEEP {
             tokio::time::sleep_until(self.began + Duration::from_secs_f64(due)).await;
+            self.lock().late = (self.now() - due).clamp(0.0, CATCH_UP);
         }
     }
 
@@ -91,10 +95,7 @@ impl Pace {
     /// long as these calls would have waited. The user's bound does not count them.
     pub fn charge(&self, calls: u32) {
         let now = self.now();
-        let mut state = self.lock();
-        if let Some(rate) = state.law.rate(now) {
-            take(&mut state.next_call, now, f64::from(calls) / rate);
-        }
+        self.lock().take_calls(now, f64::from(calls));
     }
 
     /// The service let a call through that was made at `sent`.
@@ -109,17 +110,20 @@ impl Pace {
         self.lock().law.refused(now, sent);
     }
 
-    /// The pace that throttling has come to, in calls per second, if it has changed so much since
-    /// it was last asked for that it is worth telling.
+    /// The pace that throttling has come to, in calls per second, if it differs by a tenth from what
+    /// was last returned, and that is a second ago.
     pub fn news(&self) -> Option<f64> {
         let now = self.now();
         let mut state = self.lock();
         let rate = state.law.rate(now)?;
-        let near = |told: f64| rate < told * WORTH_TELLING && told < rate * WORTH_TELLING;
-        if state.told.is_some_and(near) {
+        let is_news = state.told.is_none_or(|(told, at)| {
+            let differs = rate >= told * WORTH_TELLING || told >= rate * WORTH_TELLING;
+            differs && now >= at + TELL_EVERY
+        });
+        if !is_news {
             return None;
         }
-        state.told = Some(rate);
+        state.told = Some((rate, now));
         Some(rate)
     }
 
@@ -138,11 +142,22 @@ impl Pace {
     }
 }
 
-/// Takes the next place in a schedule, which is `length` seconds long. Returns when it begins.
-fn take(next: &mut f64, now: f64, length: f64) -> f64 {
-    let due = next.max(now - CATCH_UP);
-    *next = due + length;
-    due
+impl State {
+    /// Takes a place in the user's schedule of so many starts per second. Returns when it begins.
+    fn take_start(&mut self, now: f64, per_second: f64) -> f64 {
+        let due = self.next_start.max(now - self.late);
+        self.next_start = due + 1.0 / per_second;
+        due
+    }
+
+    /// Takes places for calls in the law's schedule, if there is one. Returns when they begin.
+    fn take_calls(&mut self, now: f64, calls: f64) -> Option<f64> {
+        let rate = self.law.rate(now)?;
+        let earliest = (now - self.late).max(self.law.last_cut());
+        let due = self.next_call.max(earliest);
+        self.next_call = due + calls / rate;
+        Some(due)
+    }
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ pub(super) fn simulate(world: &World, slowed: bool) -> Counts {
         if due.is_none() && !queue.is_empty() {
             let turn = match law.rate(now) {
                 Some(rate) if slowed => {
-                    let turn = next_call.max(now - LATE);
+                    let turn = next_call.max(now - LATE).max(law.last_cut());
                     next_call = turn + 1.0 / rate;
                     turn
                 }
@@ -232,6 +232,6 @@ pub(super) fn simulate(world: &World, slowed: bool) -> Counts {
 }
 
 /// Longest pause of a start that was refused so often.
-fn pause_after(_refusals: u32) -> f64 {
-    0.05
+fn pause_after(refusals: u32) -> f64 {
+    (0.001 * f64::from(1u32 << refusals.min(6))).min(0.05)
 }

@@ -50,7 +50,7 @@ fn a_steady_limit_is_used_and_little_is_refused() {
                     ..PLAIN
                 });
                 let at = format!("limit {}, burst {burst}, latency {latency}", limits[0](0.0));
-                assert!(used > 0.85, "{at}: only {used:.3} used");
+                assert!(used > 0.97, "{at}: only {used:.3} used");
                 assert!(refused < 0.05, "{at}: {refused:.3} refused");
             }
         }
@@ -58,7 +58,7 @@ fn a_steady_limit_is_used_and_little_is_refused() {
 }
 
 #[test]
-fn a_small_bucket_is_half_used_in_the_first_seconds() {
+fn a_small_bucket_is_used_from_the_first_seconds_on() {
     for latency in [0.001, 0.005] {
         let (used, refused) = of_the_buckets(World {
             burst: 0.1,
@@ -66,7 +66,7 @@ fn a_small_bucket_is_half_used_in_the_first_seconds() {
             latency,
             ..PLAIN
         });
-        assert!(used < 0.6, "latency {latency}: {used:.3} used");
+        assert!(used > 0.93, "latency {latency}: only {used:.3} used");
         assert!(refused < 0.05, "latency {latency}: {refused:.3} refused");
     }
 }
@@ -88,7 +88,7 @@ fn a_limit_that_changes_is_followed() {
 }
 
 #[test]
-fn a_limit_that_comes_back_after_long_is_heard_late() {
+fn a_limit_that_comes_back_after_long_is_heard_at_once() {
     let (_, refused) = of_the_buckets(World {
         limits: &[|now| {
             if (2.0..60.0).contains(&now) {
@@ -101,7 +101,7 @@ fn a_limit_that_comes_back_after_long_is_heard_late() {
         seconds: 65.0,
         ..PLAIN
     });
-    assert!(refused > 0.01, "{refused:.3} refused");
+    assert!(refused < 0.01, "{refused:.3} refused");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_rival_is_given_its_half() {
 const AT_RANDOM: [OverTime; 5] = [|_| 0.05, |_| 0.1, |_| 0.3, |_| 0.5, |_| 0.7];
 
 #[test]
-fn refusals_that_do_not_hear_the_pace_starve_the_apply() {
+fn refusals_that_do_not_hear_the_pace_do_not_lower_it() {
     for deaf in AT_RANDOM {
         let used = of_a_hasty_client(World {
             limits: OPEN,
@@ -151,35 +151,35 @@ fn refusals_that_do_not_hear_the_pace_starve_the_apply() {
             ..PLAIN
         });
         let share = deaf(0.0);
-        assert!(used < 0.05, "{share} refused: {used:.3} used");
+        assert!(used > 0.85, "{share} refused: only {used:.3} used");
     }
 }
 
 #[test]
-fn a_limit_is_not_found_behind_such_refusals() {
+fn a_limit_is_found_behind_such_refusals() {
     for deaf in [|_| 0.3, |_| 0.5] as [OverTime; 2] {
         let (used, refused) = of_the_buckets(World { deaf, ..PLAIN });
         let share = deaf(0.0);
-        assert!(used < 0.05, "{share} refused: {used:.3} used");
+        assert!(used > 0.75, "{share} refused: only {used:.3} used");
         // A client that keeps to no pace is refused 94 %.
         assert!(refused < 0.7, "{share} refused: {refused:.3} refused");
     }
 }
 
 #[test]
-fn one_of_three_frontends_that_refuses_holds_up_the_others() {
+fn one_of_three_frontends_that_refuses_does_not_hold_up_the_others() {
     for limits in [
         &[|_| 1_000.0, |_| 1_000.0, |_| 10.0],
         &[|_| 1_000.0, |_| 1_000.0, |_| 0.0],
     ] as [Limits; 2]
     {
         let used = of_a_hasty_client(World { limits, ..PLAIN });
-        assert!(used < 0.05, "{used:.3} used");
+        assert!(used > 0.8, "only {used:.3} used");
     }
 }
 
 #[test]
-fn a_service_that_closes_now_and_then_is_hardly_used_while_it_is_open() {
+fn a_service_that_closes_now_and_then_is_used_while_it_is_open() {
     let closed: [OverTime; 4] = [
         |now| f64::from(u8::from(now % 1.0 >= 0.5)),
         |now| f64::from(u8::from(now % 1.0 < 0.5)),
@@ -196,7 +196,7 @@ fn a_service_that_closes_now_and_then_is_hardly_used_while_it_is_open() {
                 seconds: 15.0,
                 ..PLAIN
             });
-            assert!(used < 0.8, "service {number}: {used:.3} used");
+            assert!(used > 0.8, "service {number}: only {used:.3} used");
         }
     }
 }
