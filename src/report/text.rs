@@ -245,7 +245,12 @@ pub fn reason(stopped: &Stopped) -> String {
         }
         Stopped::Silence { error } => {
             format!(
-                "no further starts were made, because the service stopped answering: {}",
+                "no further starts were made, because the service {}: {}",
+                if error.code == "RESOURCE_EXHAUSTED" {
+                    "refused everything for as long as a start is tried (--retry-for)"
+                } else {
+                    "stopped answering"
+                },
                 error_line(error)
             )
         }

@@ -178,7 +178,8 @@ impl Judge {
             Some(error) if error.class == Class::Fatal => Some(Stopped::Refusal {
                 error: ErrorRecord::from(error),
             }),
-            Some(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
+            // A busy Workflow is an answer about itself; any other throttling is none.
+            Some(error) if error.is_retryable() && !error.is_only_this_workflow() => {
                 // Nothing was heard in the later half of the time that this start was tried.
                 let silent = self.last_answer.elapsed() * 2 >= heard.began.elapsed();
                 silent.then(|| Stopped::Silence {

@@ -417,7 +417,7 @@ pub enum Stopped {
         /// What it says.
         error: ErrorRecord,
     },
-    /// The service stopped answering.
+    /// The service stopped answering, or throttled everything, for as long as a start is tried.
     Silence {
         /// The last thing that was heard.
         error: ErrorRecord,

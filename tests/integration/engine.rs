@@ -399,11 +399,26 @@ fn a_refusal_of_everything_stops_the_apply() {
 }
 
 #[test]
-fn throttling_for_ever_is_waited_out_by_one_start_after_the_other() {
-    let driven = drive(&plan(20, 2, vec![Reply::Throttle; 100_000]));
-    assert_eq!(outcomes(&driven, Outcome::Unknown), 20);
-    assert_eq!(driven.stopped, None);
-    assert!(driven.took > RETRY_FOR * 10, "{:?}", driven.took);
+fn throttling_for_ever_stops_the_apply_as_soon_as_a_start_gives_up() {
+    let mut script = vec![Reply::Answer; 10];
+    script.extend(vec![Reply::Throttle; 100_000]);
+    let driven = drive(&plan(1_000, 4, script));
+    assert_eq!(outcomes(&driven, Outcome::Started), 10);
+    assert_eq!(outcomes(&driven, Outcome::Unknown), 4);
+    assert_eq!(outcomes(&driven, Outcome::Skipped), 986);
+    assert!(
+        matches!(driven.stopped, Some(Stopped::Silence { .. })),
+        "{:?}",
+        driven.stopped
+    );
+    // The slowest pace is one call in two seconds.
+    assert!(
+        driven.took <= RETRY_FOR + Duration::from_secs(3),
+        "{:?}",
+        driven.took
+    );
+    let calls = driven.service.calls.load(Ordering::SeqCst);
+    assert!(calls < 500, "{calls} calls");
 }
 
 #[test]

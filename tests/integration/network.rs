@@ -601,6 +601,81 @@ fn a_service_that_throttles_gets_what_it_can_take() {
 }
 
 #[test]
+fn a_service_that_throttles_everything_ends_the_apply() {
+    const COUNT: usize = 200;
+    let fake = FakeFrontend::builder()
+        .on_start(|_, _| async { Err(exhausted(ResourceExhaustedCause::RpsLimit)) })
+        .start();
+    let folder = Folder::new();
+    let flags = ["-o", "json", "--retry-for", "2s"];
+    let finished = Binary::apply(manifest(&folder, COUNT), &fake.address(), &flags)
+        .run()
+        .expect_code(6);
+    let report = Report::of(&finished);
+    assert!((1..=32).contains(&report.count("unknown")), "{report:?}");
+    assert_eq!(
+        report.count("unknown") + report.count("skipped"),
+        COUNT as u64
+    );
+    let calls = fake.start_count();
+    assert!(calls < 400, "{calls} calls");
+}
+
+#[test]
+fn refusals_at_random_do_not_starve_the_apply() {
+    const COUNT: usize = 1_000;
+    let calls = AtomicUsize::new(0);
+    let fake = FakeFrontend::builder()
+        .on_start(move |_, _| {
+            let is_refused = dice(calls.fetch_add(1, Ordering::SeqCst)).is_multiple_of(2);
+            async move {
+                match is_refused {
+                    true => Err(exhausted(ResourceExhaustedCause::SystemOverloaded)),
+                    false => Ok(fake_frontend::started()),
+                }
+            }
+        })
+        .start();
+    let folder = Folder::new();
+    let began = Instant::now();
+    let finished = Binary::apply(manifest(&folder, COUNT), &fake.address(), &["-o", "json"])
+        .run()
+        .expect_code(0);
+    assert_eq!(Report::of(&finished).count("started"), COUNT as u64);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+#[test]
+fn starts_that_alone_are_throttled_keep_no_others_waiting() {
+    // Fewer than there are slots.
+    const THROTTLED: usize = 30;
+    let others = AtomicUsize::new(0);
+    let fake = FakeFrontend::builder()
+        .on_start(move |request, _| {
+            let number: usize = request.workflow_id["w-".len()..].parse().unwrap_or(0);
+            let is_other = number.is_multiple_of(2);
+            let done = others.fetch_add(usize::from(is_other), Ordering::SeqCst);
+            async move {
+                match is_other || done >= THROTTLED {
+                    false => Err(exhausted(ResourceExhaustedCause::RpsLimit)),
+                    true => Ok(fake_frontend::started()),
+                }
+            }
+        })
+        .start();
+    let folder = Folder::new();
+    let began = Instant::now();
+    let count = 2 * THROTTLED;
+    let finished = Binary::apply(manifest(&folder, count), &fake.address(), &["-o", "json"])
+        .run()
+        .expect_code(0);
+    assert_eq!(Report::of(&finished).count("started"), count as u64);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
 fn a_busy_workflow_keeps_nobody_else_waiting() {
     let fake = FakeFrontend::builder()
         .on_start({
