@@ -38,6 +38,9 @@ pub struct Context {
 /// Most attempts that an `INTERNAL` error is answered with; the service may have a bug.
 const MAX_INTERNAL_ATTEMPTS: u32 = 5;
 
+/// Our word for a start that other clients get in the way of.
+const CONTENDED: &str = "contended";
+
 /// Least time that a call is given for its answer, so that a short `retry_for` still lets a healthy
 /// service answer.
 const SHORTEST_CALL: Duration = Duration::from_secs(1);
@@ -359,9 +362,11 @@ impl<'a, S: Starter> Settling<'a, S> {
             ended @ Failing::Ended(_) => record(&error, &ended),
             _ => ErrorRecord::from(&error),
         });
+        // Other clients are in the way; the service answers.
+        let tells = error.reason != CONTENDED;
         Settled {
             finished,
-            error: Some(error),
+            error: Some(error).filter(|_| tells),
             began,
         }
     }
@@ -491,7 +496,7 @@ fn contended() -> StartError {
     StartError {
         class: Class::Transient,
         code: "ABORTED",
-        reason: "contended",
+        reason: CONTENDED,
         message: "other clients begin and end runs under this Workflow ID".to_owned(),
         cause: None,
         scope: None,

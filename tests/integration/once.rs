@@ -297,3 +297,25 @@ fn a_run_that_was_ended_in_vain_is_told() {
         "{message}"
     );
 }
+
+/// Other clients begin and end runs all the time. That is no silence of the service.
+#[test]
+fn a_contended_workflow_id_stops_no_other_start() {
+    let fake = FakeFrontend::builder()
+        .on_start(|request, number| async move {
+            let run = format!("run-{number}");
+            match request.workflow_id.as_str() {
+                "contended" => Err(already_started("somebody else", &run, &run)),
+                _ => Ok(fake_frontend::started()),
+            }
+        })
+        .on_terminate(|_, _| async { Err(Status::not_found("workflow execution not found")) })
+        .start();
+    let flags = ["--retry-for", "1s", "--parallelism", "1"];
+    let finished = apply(&fake, &["contended", "a"], &flags).expect_code(6);
+    let report = Report::of(&finished);
+    assert_eq!(report.outcome("contended"), "unknown");
+    assert_eq!(error(&report, "contended")["reason"], "contended");
+    assert_eq!(report.outcome("a"), "started");
+    assert!(report.document()["stopped"].is_null());
+}
