@@ -250,7 +250,7 @@ fn an_error_that_would_hit_every_start_stops_the_apply() {
 }
 
 /// Holds every start until it is told to let go.
-fn holding() -> (FakeFrontend, tokio::sync::watch::Sender<bool>) {
+pub(crate) fn holding() -> (FakeFrontend, tokio::sync::watch::Sender<bool>) {
     let (release, released) = tokio::sync::watch::channel(false);
     let fake = FakeFrontend::builder()
         .on_start(move |_, _| {

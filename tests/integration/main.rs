@@ -31,6 +31,7 @@ mod schemas;
 mod second_opinion;
 mod secrets;
 mod shards;
+mod signals;
 mod simulation;
 mod slips;
 mod starts;

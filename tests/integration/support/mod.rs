@@ -63,6 +63,22 @@ where
     })
 }
 
+/// Asks something that cannot notify us until it has an answer.
+#[track_caller]
+pub fn poll_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{what}: not in a minute"
+        );
+        std::thread::sleep(POLL_PAUSE);
+    }
+}
+
 /// Where programs are found.
 pub fn search_path() -> std::ffi::OsString {
     std::env::var_os("PATH").unwrap_or_default()
