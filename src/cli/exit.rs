@@ -73,21 +73,33 @@ impl Exit {
 
     /// What an apply comes to. When several codes apply, the one that a caller must know first.
     pub(crate) fn of(summary: &Summary) -> Self {
-        let workflows = summary.workflows.unwrap_or_default();
         match &summary.stopped {
             Some(Stopped::NotWritten { .. }) => Exit::NotWritten,
             Some(Stopped::Interrupt { signal }) => Exit::Interrupted { signal: *signal },
             Some(Stopped::NoConnection { .. } | Stopped::Refusal { .. }) => Exit::NoConnection,
             Some(Stopped::Input { .. }) => Exit::Invalid,
-            Some(Stopped::Silence { .. } | Stopped::Timeout) => Exit::Unknown,
+            Some(Stopped::Silence { .. }) => Exit::Unknown,
             // What was skipped was skipped because too many had failed.
             Some(Stopped::Failures { .. }) if summary.unknown == 0 => Exit::Failed,
             Some(Stopped::Failures { .. }) => Exit::Unknown,
-            None if summary.unknown > 0 || summary.skipped > 0 => Exit::Unknown,
-            None if summary.failed > 0 || summary.existing_failed > 0 => Exit::Failed,
-            None if workflows.running > 0 => Exit::StillRunning,
-            None if workflows.ended_otherwise() > 0 => Exit::NotCompleted,
-            None => Exit::Success,
+            // Once every start was made, the timeout has ended the waiting and nothing else.
+            None | Some(Stopped::Timeout) => Exit::of_all(summary),
+        }
+    }
+
+    /// What an apply comes to whose starts have all been tried.
+    fn of_all(summary: &Summary) -> Self {
+        let workflows = summary.workflows.unwrap_or_default();
+        if summary.unknown > 0 || summary.skipped > 0 {
+            Exit::Unknown
+        } else if summary.failed > 0 || summary.existing_failed > 0 {
+            Exit::Failed
+        } else if workflows.running > 0 {
+            Exit::StillRunning
+        } else if workflows.ended_otherwise() > 0 {
+            Exit::NotCompleted
+        } else {
+            Exit::Success
         }
     }
 }
@@ -132,6 +144,18 @@ mod tests {
                 8,
             ),
             (summary(|s| s.workflows = workflows(1, 1)), 9),
+            (
+                summary(|s| (s.workflows, s.stopped) = (workflows(1, 0), Some(Stopped::Timeout))),
+                9,
+            ),
+            (
+                summary(|s| (s.skipped, s.stopped) = (1, Some(Stopped::Timeout))),
+                6,
+            ),
+            (
+                summary(|s| (s.skipped, s.stopped) = (1, Some(Stopped::Interrupt { signal: 1 }))),
+                129,
+            ),
             (summary(|s| s.workflows = workflows(0, 1)), 7),
             (
                 summary(|s| (s.unknown, s.stopped) = (1, Some(Stopped::Interrupt { signal: 15 }))),

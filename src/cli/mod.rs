@@ -11,6 +11,7 @@ mod help;
 mod misspelt;
 mod output;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ use temporal_manifest::visible;
 use args::{Cli, Command, OutputFormat};
 use environment::Environment;
 use exit::Exit;
+use signals::Signals;
 
 /// Parses the command line, runs the command, and returns the exit code.
 ///
@@ -28,6 +30,7 @@ use exit::Exit;
 /// one of the outcomes that the other codes stand for.
 pub(crate) fn main() -> ExitCode {
     let exit = std::panic::catch_unwind(|| {
+        let signals = Signals::listen();
         // What is to be completed is no command line yet.
         let mut words = std::env::args_os().skip(1);
         if words.next().is_some_and(|word| word == "__complete") {
@@ -37,7 +40,7 @@ pub(crate) fn main() -> ExitCode {
         let environment = Environment::capture();
         let parsed = help::command().try_get_matches();
         match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => run(&cli, &environment),
+            Ok(cli) => run(&cli, &environment, &signals),
             Err(error) => usage(error),
         }
     });
@@ -45,12 +48,13 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(exit.unwrap_or(Exit::Internal).code())
 }
 
-fn run(cli: &Cli, environment: &Environment) -> Exit {
+fn run(cli: &Cli, environment: &Environment, signals: &Signals) -> Exit {
+    signals.limit(cli.global.output, cli.global.command_timeout);
     output::start_log(cli.global.log_level, cli.global.log_format);
     match &cli.command {
         Command::Validate(args) => commands::validate::run(args, &cli.global, environment),
         Command::Render(args) => commands::render::run(args, &cli.global, environment),
-        Command::Apply(args) => commands::apply::run(args, &cli.global, environment),
+        Command::Apply(args) => commands::apply::run(args, &cli.global, environment, signals),
         Command::Report(args) => commands::report::run(args, &cli.global, environment),
         Command::Schema(args) => commands::schema::run(args),
         Command::Init(args) => commands::init::run(args, &cli.global),

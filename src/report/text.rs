@@ -227,15 +227,16 @@ fn error_line(error: &ErrorRecord) -> String {
     format!("{code}{cause}: {}", visible_to(&error.message, MAX_TEXT))
 }
 
-/// Why an apply ended early, as a sentence.
-pub fn reason(stopped: &Stopped) -> String {
+/// Why an apply with this summary ended early, as a sentence.
+pub fn reason(stopped: &Stopped, summary: &Summary) -> String {
     match stopped {
-        Stopped::Interrupt { signal: 15 } => "terminated: no further starts were made".to_owned(),
-        Stopped::Interrupt { .. } => "interrupted: no further starts were made".to_owned(),
+        Stopped::Interrupt { signal: 1 } => cut_short("hung up", summary),
+        Stopped::Interrupt { signal: 15 } => cut_short("terminated", summary),
+        Stopped::Interrupt { .. } => cut_short("interrupted", summary),
         Stopped::Failures { count } => {
             format!("no further starts were made, because {count} had failed (--max-failures)")
         }
-        Stopped::Timeout => "the command timeout passed: no further starts were made".to_owned(),
+        Stopped::Timeout => cut_short("the command timeout passed", summary),
         Stopped::NoConnection { message, .. } => format!("no starts were made: {message}"),
         Stopped::Refusal { error } => {
             format!(
@@ -259,6 +260,18 @@ pub fn reason(stopped: &Stopped) -> String {
         }
         Stopped::Input { message } => format!("no further starts were made: {message}"),
     }
+}
+
+/// What was left undone by something that has nothing to do with the starts.
+fn cut_short(by: &str, summary: &Summary) -> String {
+    let undone = if summary.skipped > 0 || summary.unknown > 0 {
+        "no further starts were made"
+    } else if summary.workflows.is_some() {
+        "every start was made, and their Workflows are not waited for any longer"
+    } else {
+        "every start was made"
+    };
+    format!("{by}: {undone}")
 }
 
 /// What to do about an apply that ended early, if that is known.

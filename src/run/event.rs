@@ -394,7 +394,8 @@ pub struct ApplyFinished {
 pub enum Stopped {
     /// A signal, or a closed standard output.
     Interrupt {
-        /// Number of the signal.
+        /// Number of the signal: 1 (hangup), 2 (interrupt, also a closed standard output) or 15
+        /// (termination).
         signal: i32,
     },
     /// More starts failed than `--max-failures` allows.

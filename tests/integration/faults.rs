@@ -250,7 +250,7 @@ fn an_error_that_would_hit_every_start_stops_the_apply() {
 }
 
 /// Holds every start until it is told to let go.
-pub(crate) fn holding() -> (FakeFrontend, tokio::sync::watch::Sender<bool>) {
+fn holding() -> (FakeFrontend, tokio::sync::watch::Sender<bool>) {
     let (release, released) = tokio::sync::watch::channel(false);
     let fake = FakeFrontend::builder()
         .on_start(move |_, _| {
@@ -278,7 +278,11 @@ fn interrupted(fake: &FakeFrontend, folder: &Folder, signal: &str) -> Running {
 
 #[test]
 fn the_first_signal_settles_what_is_in_flight() {
-    for (signal, code, word) in [("INT", 130, "interrupted"), ("TERM", 143, "terminated")] {
+    for (signal, code, word) in [
+        ("INT", 130, "interrupted"),
+        ("TERM", 143, "terminated"),
+        ("HUP", 129, "hung up"),
+    ] {
         let (fake, release) = holding();
         let folder = Folder::new();
         let running = interrupted(&fake, &folder, signal);
@@ -295,7 +299,7 @@ fn the_first_signal_settles_what_is_in_flight() {
 
 #[test]
 fn the_second_signal_leaves_at_once() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let (fake, release) = holding();
         let folder = Folder::new();
         let running = interrupted(&fake, &folder, signal);

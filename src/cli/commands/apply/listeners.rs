@@ -286,7 +286,7 @@ impl Listeners {
         if let Some(stopped) = &self.summary.stopped
             && self.failure.is_none()
         {
-            output::say(&format!("error: {}", text::reason(stopped)));
+            output::say(&format!("error: {}", text::reason(stopped, &self.summary)));
             if let Some(help) = text::help(stopped) {
                 output::say(&format!("  help: {help}"));
             }

@@ -2,7 +2,6 @@
 
 mod doubts;
 mod feed;
-mod interrupts;
 mod listeners;
 mod past;
 
@@ -11,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use temporal_manifest::client::Client;
@@ -36,6 +34,7 @@ use super::Wanted;
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
+use crate::cli::signals::Signals;
 use crate::cli::{command_line, output, settings};
 use doubts::Doubt;
 use feed::{Fed, Feed};
@@ -51,7 +50,12 @@ const RETRY_FOR: Duration = Duration::from_secs(300);
 /// Most starts in flight.
 const PARALLELISM: usize = 32;
 
-pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+pub(crate) fn run(
+    args: &ApplyArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    signals: &Signals,
+) -> Exit {
     // One thread is faster than several: the work for one start is shorter than a hand-over.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -63,12 +67,8 @@ pub(crate) fn run(args: &ApplyArgs, global: &GlobalArgs, environment: &Environme
             return Exit::Internal;
         }
     };
-    {
-        let _context = runtime.enter();
-        interrupts::survive_size_limits();
-    }
     prepare(args, global, environment)
-        .map_or_else(|exit| exit, |apply| runtime.block_on(apply.run()))
+        .map_or_else(|exit| exit, |apply| runtime.block_on(apply.run(signals)))
 }
 
 /// Everything before the network is used: settings, manifests, journal. `Err` is how it ends.
@@ -289,7 +289,6 @@ fn prepare(
             to_wait_for,
         },
         connection: prepared,
-        timeout: global.command_timeout,
         making: Making {
             context,
             started,
@@ -302,7 +301,6 @@ fn prepare(
 /// An apply that is ready to begin.
 struct Apply {
     connection: Prepared,
-    timeout: Option<Duration>,
     feed: Feed,
     beginning: Beginning,
     making: Making,
@@ -313,9 +311,9 @@ struct Apply {
 type Connected = Result<Option<Client>, ConnectError>;
 
 impl Apply {
-    async fn run(mut self) -> Exit {
+    async fn run(mut self, signals: &Signals) -> Exit {
         let stop = CancellationToken::new();
-        let interrupts = tokio::spawn(interrupts::watch(stop.clone(), self.timeout));
+        signals.stop_with(stop.clone());
         // What is expanded meanwhile is thrown away if the journal is refused.
         let fed = self.feed.begin();
         let connected: Connected = tokio::select! {
@@ -332,7 +330,7 @@ impl Apply {
         }
         let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
         let listening = self.listeners.listen(receiver, stop.clone());
-        let making = self.making.run(connected, fed, stop, interrupts, events);
+        let making = self.making.run(connected, fed, stop, signals, events);
         let (heard, ()) = futures::join!(listening, making);
         heard.finish()
     }
@@ -409,7 +407,7 @@ impl Making {
         connected: Connected,
         fed: Fed,
         stop: CancellationToken,
-        interrupts: JoinHandle<Stopped>,
+        signals: &Signals,
         events: mpsc::Sender<Event>,
     ) {
         let (work, feeder) = fed;
@@ -448,12 +446,8 @@ impl Making {
             stopped.get_or_insert(Stopped::Input { message });
         }
         if stop.is_cancelled() {
-            // The watcher ends with what stopped us; a closed standard output stops without it.
-            let by = if interrupts.is_finished() {
-                interrupts.await.ok()
-            } else {
-                None
-            };
+            // A closed standard output stops without a signal.
+            let by = signals.stopped();
             stopped = Some(by.unwrap_or(Stopped::Interrupt { signal: 2 }));
         }
         let finished = ApplyFinished {
