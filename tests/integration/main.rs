@@ -32,6 +32,7 @@ mod second_opinion;
 mod secrets;
 mod shards;
 mod signals;
+mod silence;
 mod simulation;
 mod slips;
 mod starts;

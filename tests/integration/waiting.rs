@@ -19,7 +19,7 @@ use crate::support::binary::{Binary, Folder};
 use crate::support::dev_server;
 use crate::support::fake_frontend::{self, FakeFrontend};
 use crate::support::report::{Report, text};
-use crate::support::{SERVED, UNSERVED, unique_id};
+use crate::support::{SERVED, UNSERVED, poll_until, unique_id};
 
 #[test]
 fn every_kind_of_end_is_told() {
@@ -405,4 +405,50 @@ fn long_polls_are_bounded_in_number() {
     let events = events(&finished.stdout);
     assert_eq!(of_kind(&events, "workflowEnded").count(), STARTS);
     assert_eq!(most.load(Ordering::SeqCst), LONG_POLLS);
+}
+
+/// Runs of a Workflow that holds: the first, and those that a reset of the current one or of the
+/// first one makes of it.
+#[test]
+fn a_reset_is_told_as_a_termination() {
+    let Some(server) = dev_server::shared() else {
+        return;
+    };
+    for resets in [
+        &["current"][..],
+        &["current", "current"],
+        &["first", "first"],
+    ] {
+        let id = unique_id("reset");
+        let folder = Folder::new();
+        let manifest =
+            folder.starts([json!({"workflowId": id, "type": "Hold", "taskQueue": SERVED})]);
+        let flags = ["--wait", "-o", "json"];
+        let running = Binary::apply(&manifest, &server.address, &flags).spawn();
+        server.wait_for_workflow(&id);
+        let (first, _) = server.current_run(&id);
+        for reset in resets {
+            let (current, _) = server.current_run(&id);
+            let run = if *reset == "first" { &first } else { &current };
+            poll_until("the first Workflow Task is done", || {
+                let reset = server.temporal(&[
+                    "workflow",
+                    "reset",
+                    "-w",
+                    &id,
+                    "-r",
+                    run,
+                    "-t",
+                    "FirstWorkflowTask",
+                    "--reason",
+                    "a test says so",
+                ]);
+                reset.status.success().then_some(())
+            });
+        }
+        let finished = running.finish().expect_code(7);
+        let report = Report::of(&finished);
+        assert_eq!(report.workflows("terminated"), 1, "{resets:?}");
+        server.terminate(&[id]);
+    }
 }
