@@ -21,12 +21,12 @@ use temporal_manifest::client::api::temporal::api::enums::v1::{
 use temporal_manifest::client::api::temporal::api::errordetails::v1::ResourceExhaustedFailure;
 use temporal_manifest::client::api::temporal::api::namespace::v1::NamespaceInfo;
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
-    DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse, GetSystemInfoRequest, GetSystemInfoResponse,
-    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
-    StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
-    TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
-    get_system_info_response::Capabilities,
+    DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
+    GetSystemInfoRequest, GetSystemInfoResponse, GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse, StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse, get_system_info_response::Capabilities,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -449,6 +449,13 @@ impl WorkflowService for Service {
         _: Request<GetWorkflowExecutionHistoryRequest>,
     ) -> Result<Response<GetWorkflowExecutionHistoryResponse>, Status> {
         Err(Status::not_found("workflow not found"))
+    }
+
+    async fn describe_task_queue(
+        &self,
+        _: Request<DescribeTaskQueueRequest>,
+    ) -> Result<Response<DescribeTaskQueueResponse>, Status> {
+        Ok(Response::new(DescribeTaskQueueResponse::default()))
     }
 
     async fn get_system_info(

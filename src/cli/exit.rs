@@ -18,7 +18,8 @@ pub(crate) enum Exit {
     Failed,
     /// No connection, or everything is refused.
     NoConnection,
-    /// Starts are unknown, or skipped by an interruption of the service.
+    /// Starts are unknown, or skipped by an interruption of the service; or nobody could tell how a
+    /// Workflow ended.
     Unknown,
     /// A Workflow ended, but not Completed.
     NotCompleted,
@@ -90,7 +91,7 @@ impl Exit {
     /// What an apply comes to whose starts have all been tried.
     fn of_all(summary: &Summary) -> Self {
         let workflows = summary.workflows.unwrap_or_default();
-        if summary.unknown > 0 || summary.skipped > 0 {
+        if summary.unknown > 0 || summary.skipped > 0 || workflows.unknown > 0 {
             Exit::Unknown
         } else if summary.failed > 0 || summary.existing_failed > 0 {
             Exit::Failed

@@ -20,16 +20,21 @@ use std::time::Duration;
 use tonic::Status;
 
 use crate::expand::start::{IdConflictPolicy, Start};
-use crate::run::starter::{Answer, Close, Described, Patience, StartError, StartRequest, Starter};
+use crate::run::starter::{
+    Answer, Close, Closed, Described, Patience, StartError, StartRequest, Starter,
+};
 use api::temporal::api::common::v1::WorkflowExecution;
-use api::temporal::api::enums::v1::{EventType, HistoryEventFilterType, WorkflowExecutionStatus};
+use api::temporal::api::enums::v1::{
+    EventType, HistoryEventFilterType, TaskQueueKind, TaskQueueType, WorkflowExecutionStatus,
+};
 use api::temporal::api::history::v1::HistoryEvent;
+use api::temporal::api::taskqueue::v1::TaskQueue;
 use api::temporal::api::workflow::v1::RequestIdInfo;
 use api::temporal::api::workflowservice::v1::{
-    DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
-    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
-    StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
-    TerminateWorkflowExecutionResponse,
+    DescribeTaskQueueRequest, DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse, GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse, StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
 };
 use call::{Caller, method};
 use connect::Connection;
@@ -110,6 +115,37 @@ impl Client {
             .call(method!("DescribeWorkflowExecution"), message, RPC_TIMEOUT)
             .await
             .map_err(|status| self.error(&status))
+    }
+
+    /// The run that goes on in place of one that has ended, because somebody has reset it. A reset
+    /// of an earlier run of its chain ends it too, and then only the chain's current run tells.
+    async fn reset_of(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<Option<String>, StartError> {
+        let ended = match self.description(workflow_id, run_id).await {
+            Ok(described) => described,
+            // How it ended is known, and whoever may read that need not be allowed to ask this.
+            Err(error) if !error.is_retryable() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let reset = ended.workflow_extended_info.unwrap_or_default();
+        if !reset.reset_run_id.is_empty() {
+            return Ok(Some(reset.reset_run_id));
+        }
+        let info = ended.workflow_execution_info.unwrap_or_default();
+        if info.status() != WorkflowExecutionStatus::Terminated || info.first_run_id.is_empty() {
+            return Ok(None);
+        }
+        let current = match self.description(workflow_id, "").await {
+            Ok(described) => described.workflow_execution_info.unwrap_or_default(),
+            Err(error) if !error.is_retryable() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_ours = current.first_run_id == info.first_run_id;
+        let current = current.execution.unwrap_or_default().run_id;
+        Ok(Some(current).filter(|current| is_ours && current != run_id && !current.is_empty()))
     }
 
     /// The last event of a run's history, once it is there.
@@ -215,10 +251,33 @@ impl Starter for Client {
                 return Ok(None);
             }
         }
-        Ok(self
-            .last_event(workflow_id, run_id, patience)
-            .await?
-            .and_then(|event| history::close(*event)))
+        let event = self.last_event(workflow_id, run_id, patience).await?;
+        let Some(mut close) = event.and_then(|event| history::close(*event)) else {
+            return Ok(None);
+        };
+        let may_go_on = !matches!(close.how, Closed::Completed(_) | Closed::ContinuedAsNew);
+        if close.next_run_id.is_none() && may_go_on {
+            close.next_run_id = Box::pin(self.reset_of(workflow_id, run_id)).await?;
+        }
+        Ok(Some(close))
+    }
+
+    async fn has_pollers(&self, task_queue: &str) -> Result<bool, StartError> {
+        let message = DescribeTaskQueueRequest {
+            namespace: self.connection.namespace.clone(),
+            task_queue: Some(TaskQueue {
+                name: task_queue.to_owned(),
+                kind: TaskQueueKind::Normal.into(),
+                normal_name: String::new(),
+            }),
+            task_queue_type: TaskQueueType::Workflow.into(),
+        };
+        let answer: DescribeTaskQueueResponse = self
+            .caller
+            .call(method!("DescribeTaskQueue"), message, RPC_TIMEOUT)
+            .await
+            .map_err(|status| self.error(&status))?;
+        Ok(!answer.pollers.is_empty())
     }
 }
 

@@ -142,7 +142,12 @@ impl<'e> Written<'e> {
             Event::WorkflowEnded(ended) => Some(Written::Workflow(ended)),
             Event::WorkflowOpen(open) => Some(Written::Open(open)),
             Event::PaceChanged(changed) => Some(Written::Pace(changed)),
-            Event::ApplyStarted(_) | Event::AttemptFailed(_) | Event::ApplyFinished(_) => None,
+            Event::ApplyStarted(_)
+            | Event::AttemptFailed(_)
+            | Event::AnswersMissed(_)
+            | Event::AnswersResumed(_)
+            | Event::QueueUnserved(_)
+            | Event::ApplyFinished(_) => None,
         }
     }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::summary::Summary;
 use crate::run::event::{
-    ApplyFinished, ApplyStarted, AttemptFailed, Event, PaceChanged, StartFinished, Stopped,
-    WorkflowEnded, WorkflowOpen,
+    AnswersMissed, AnswersResumed, ApplyFinished, ApplyStarted, AttemptFailed, Event, PaceChanged,
+    QueueUnserved, StartFinished, Stopped, WorkflowEnded, WorkflowOpen,
 };
 use crate::visible;
 
@@ -24,6 +24,12 @@ pub enum Line<'e> {
     AttemptFailed(&'e AttemptFailed),
     /// The service throttles, and all starts slow down together.
     PaceChanged(&'e PaceChanged),
+    /// The service does not answer. Again every 10 s while it lasts.
+    AnswersMissed(&'e AnswersMissed),
+    /// The service answers again.
+    AnswersResumed(&'e AnswersResumed),
+    /// With `--wait`: nobody polls a Task Queue in which Workflows wait. Once for each.
+    QueueUnserved(&'e QueueUnserved),
     /// A start has its outcome. Exactly one for each start.
     StartFinished(&'e StartFinished),
     /// With `--wait`: a Workflow has ended.
@@ -60,6 +66,9 @@ pub fn write(out: impl Write, event: &Event) -> io::Result<()> {
             Event::ApplyStarted(started) => Line::ApplyStarted(started),
             Event::AttemptFailed(failed) => Line::AttemptFailed(failed),
             Event::PaceChanged(changed) => Line::PaceChanged(changed),
+            Event::AnswersMissed(missed) => Line::AnswersMissed(missed),
+            Event::AnswersResumed(resumed) => Line::AnswersResumed(resumed),
+            Event::QueueUnserved(unserved) => Line::QueueUnserved(unserved),
             Event::StartFinished(finished) => Line::StartFinished(finished),
             Event::WorkflowEnded(ended) => Line::WorkflowEnded(ended),
             Event::WorkflowOpen(open) => Line::WorkflowOpen(open),

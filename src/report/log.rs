@@ -36,6 +36,20 @@ pub fn log(event: &Event) {
             scope = changed.error.scope.as_deref(),
             "slowed down"
         ),
+        Event::AnswersMissed(missed) => warn!(
+            silent_ms = missed.silent_ms,
+            code = missed.error.as_ref().map(|error| error.code.as_str()),
+            reason = missed.error.as_ref().map(|error| error.reason.as_str()),
+            "no answer"
+        ),
+        Event::AnswersResumed(resumed) => {
+            info!(silent_ms = resumed.silent_ms, "the service answers again");
+        }
+        Event::QueueUnserved(unserved) => warn!(
+            task_queue = unserved.task_queue,
+            workflows = unserved.workflows,
+            "nobody polls a task queue"
+        ),
         Event::StartFinished(finished) => {
             let (index, workflow_id) = (finished.index, &finished.workflow_id);
             let outcome = finished.outcome.as_str();

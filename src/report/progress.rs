@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::summary::Summary;
+use super::text;
+use crate::run::event::{Event, QueueUnserved};
 use crate::visible;
 
 /// Time between two lines where there is no terminal.
@@ -18,6 +20,8 @@ pub struct Progress {
     began: Instant,
     line_due: Instant,
     waits: bool,
+    /// Since when the service does not answer.
+    silent_since: Option<Instant>,
     shown: Shown,
 }
 
@@ -65,7 +69,57 @@ impl Progress {
             began: now,
             line_due: now + LINE_EVERY,
             waits,
+            silent_since: None,
             shown,
+        }
+    }
+
+    /// Takes in what is to be seen at once and is counted nowhere.
+    pub fn hear(&mut self, event: &Event) {
+        match event {
+            Event::AnswersMissed(missed) => {
+                let silent = Duration::from_millis(missed.silent_ms);
+                self.silent_since = Instant::now().checked_sub(silent);
+                if let Shown::Lines(print) = &mut self.shown {
+                    let error = missed.error.as_ref();
+                    let why = error.map(|error| format!(": {}", text::error_line(error)));
+                    print(&format!("{}{}", silence(silent), why.unwrap_or_default()));
+                }
+            }
+            Event::AnswersResumed(resumed) => {
+                self.silent_since = None;
+                if let Shown::Lines(print) = &mut self.shown {
+                    let silent = Duration::from_millis(resumed.silent_ms).as_secs();
+                    print(&format!("the service answers again, after {silent} s"));
+                }
+            }
+            Event::QueueUnserved(unserved) => {
+                let QueueUnserved {
+                    task_queue,
+                    workflows,
+                    ..
+                } = unserved;
+                let wait = if *workflows == 1 {
+                    "Workflow waits"
+                } else {
+                    "Workflows wait"
+                };
+                let queue = visible::visible_to(task_queue, text::MAX_NAME);
+                self.note(&format!(
+                    "note: no Worker polls the Task Queue `{queue}`, in which {workflows} {wait}"
+                ));
+                self.note("  help: start a Worker for it, or mend `taskQueue`");
+            }
+            _ => {}
+        }
+    }
+
+    /// Says a line that stays.
+    fn note(&mut self, words: &str) {
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.println(visible::line(words)),
+            Shown::Lines(print) => print(words),
         }
     }
 
@@ -74,7 +128,10 @@ impl Progress {
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
-                let line = line(self.total, self.began, self.waits, summary);
+                let mut line = line(self.total, self.began, self.waits, summary);
+                if let Some(since) = self.silent_since {
+                    line = format!("{}; {line}", silence(since.elapsed()));
+                }
                 bar.set_message(visible::line(&line).into_owned());
             }
             Shown::Lines(print) => {
@@ -95,11 +152,17 @@ impl Progress {
     }
 }
 
+/// That nothing is heard.
+fn silence(silent: Duration) -> String {
+    format!("no answer for {} s, trying again", silent.as_secs())
+}
+
 fn line(total: Option<u64>, began: Instant, waits: bool, summary: &Summary) -> String {
     let of = total.map(|total| format!("/{total}")).unwrap_or_default();
     if waits && total == Some(summary.total) {
         let counts = summary.workflows.unwrap_or_default();
-        let ended = counts.completed + counts.ended_otherwise() + counts.running;
+        let over = counts.running + counts.unknown;
+        let ended = counts.completed + counts.ended_otherwise() + over;
         return format!("waiting: {ended}{of} ended, {}", counts.in_words());
     }
     let elapsed = began.elapsed().as_secs_f64().max(0.001);

@@ -98,7 +98,11 @@ impl Summary {
             }
             Event::ApplyFinished(finished) => self.stopped.clone_from(&finished.stopped),
             Event::PaceChanged(changed) => self.pace = Some(changed.starts_per_second),
-            Event::ApplyStarted(_) | Event::AttemptFailed(_) => {}
+            Event::ApplyStarted(_)
+            | Event::AttemptFailed(_)
+            | Event::AnswersMissed(_)
+            | Event::AnswersResumed(_)
+            | Event::QueueUnserved(_) => {}
         }
     }
 
@@ -119,7 +123,7 @@ impl Summary {
 impl WorkflowCounts {
     /// Workflows that ended, but not Completed.
     pub fn ended_otherwise(&self) -> u64 {
-        self.failed + self.canceled + self.terminated + self.timed_out + self.unknown
+        self.failed + self.canceled + self.terminated + self.timed_out
     }
 
     /// `3 completed, 1 failed`; what is zero is left out, but never what was completed.

@@ -22,7 +22,7 @@ const MAX_ROWS: usize = 50;
 const MAX_TEXT: usize = 300;
 
 /// Longest name in a row that somebody else gives, such as a run ID or the type of a failure.
-const MAX_NAME: usize = 200;
+pub(super) const MAX_NAME: usize = 200;
 
 /// Widest column of Workflow IDs, in columns; longer IDs push the rest of their row to the right.
 const MAX_ID_WIDTH: usize = 44;
@@ -217,7 +217,7 @@ impl Row {
 }
 
 /// An error on one line.
-fn error_line(error: &ErrorRecord) -> String {
+pub(super) fn error_line(error: &ErrorRecord) -> String {
     let cause = error
         .cause
         .as_ref()

@@ -22,6 +22,12 @@ pub enum Event {
     AttemptFailed(AttemptFailed),
     /// The service throttles, and all starts slow down together.
     PaceChanged(PaceChanged),
+    /// The service does not answer. Again every 10 s while it lasts.
+    AnswersMissed(AnswersMissed),
+    /// The service answers again.
+    AnswersResumed(AnswersResumed),
+    /// With `--wait`: nobody polls a Task Queue in which Workflows wait. Once for each.
+    QueueUnserved(QueueUnserved),
     /// A start has its outcome. Exactly one for each start.
     StartFinished(StartFinished),
     /// With `--wait`: a Workflow has ended.
@@ -139,6 +145,41 @@ pub struct PaceChanged {
     pub starts_per_second: f64,
     /// What the service said.
     pub error: ErrorRecord,
+}
+
+/// The service does not answer; it is asked again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswersMissed {
+    /// When.
+    pub at: Timestamp,
+    /// Milliseconds since something was heard, or since the first question.
+    pub silent_ms: u64,
+    /// How the last call failed, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorRecord>,
+}
+
+/// The service answers again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswersResumed {
+    /// When.
+    pub at: Timestamp,
+    /// Milliseconds for which nothing was heard.
+    pub silent_ms: u64,
+}
+
+/// Nobody polls a Task Queue, as far as the service tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueUnserved {
+    /// When.
+    pub at: Timestamp,
+    /// Its name.
+    pub task_queue: String,
+    /// Workflows of this apply that wait in it.
+    pub workflows: u64,
 }
 
 /// A start has its outcome.

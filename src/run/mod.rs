@@ -6,6 +6,7 @@ pub mod event;
 pub mod pace;
 pub mod protocol;
 mod request_ids;
+mod silence;
 pub mod starter;
 pub mod wait;
 
@@ -17,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use attempt::Context;
 use engine::Work;
 use event::{Event, Stopped};
+use silence::{Listening, Silence};
 use starter::Starter;
-use wait::WaitLimits;
+use wait::{WaitLimits, Waiter};
 
 /// How much may happen at a time, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +45,21 @@ pub async fn run<S: Starter>(
     stop: &CancellationToken,
     events: mpsc::Sender<Event>,
 ) -> Option<Stopped> {
+    let silence = Silence::new(context.retry_for);
+    let starter = &Listening {
+        starter,
+        silence: &silence,
+    };
     let (sender, receiver) = mpsc::channel(limits.parallelism);
-    let waiting = limits
-        .wait
-        .map(|limits| wait::run(starter, receiver, limits, stop, &events));
+    let waiter = limits.wait.map(|limits| Waiter {
+        starter,
+        silence: &silence,
+        limits,
+        retry_for: context.retry_for,
+        stop,
+        events: &events,
+    });
+    let waiting = waiter.as_ref().map(|waiter| waiter.run(receiver));
     let starting = async {
         let waits = limits.wait.map(|_| sender);
         engine::run(
@@ -60,8 +73,12 @@ pub async fn run<S: Starter>(
         )
         .await
     };
-    let (stopped, _) = futures::join!(starting, OptionFuture::from(waiting));
-    stopped
+    let both = async { futures::join!(starting, OptionFuture::from(waiting)) };
+    tokio::select! {
+        biased;
+        (stopped, _) = both => stopped,
+        never = silence.watch(&events) => match never {},
+    }
 }
 
 /// Sleeps until a deadline; without one, for ever.

@@ -40,6 +40,14 @@ pub trait Starter: Send + Sync {
         run_id: &str,
         patience: Patience,
     ) -> impl Future<Output = Result<Option<Close>, StartError>> + Send;
+
+    /// Whether Workers poll a Task Queue for Workflows, as far as the service tells.
+    fn has_pollers(
+        &self,
+        _task_queue: &str,
+    ) -> impl Future<Output = Result<bool, StartError>> + Send {
+        async { Ok(true) }
+    }
 }
 
 /// How a start request is sent; see [`super::protocol`].
@@ -94,8 +102,8 @@ pub struct Close {
     pub how: Closed,
     /// Time on the service's clock.
     pub at: Timestamp,
-    /// The run that goes on in its place, after a continue-as-new or for a retry. The next run
-    /// of a cron schedule is none.
+    /// The run that goes on in its place: after a continue-as-new, for a retry, or after a reset.
+    /// The next run of a cron schedule is none.
     pub next_run_id: Option<String>,
 }
 

@@ -1,24 +1,34 @@
 //! After a start, if asked: the Workflow's own end.
 //!
-//! A run that went on as a new one, by continue-as-new or a retry, is followed to the run that
-//! ends; a cron schedule is followed no further than its first run. Long polls are bounded in
+//! A run that went on as a new one, by continue-as-new, a retry or a reset, is followed to the run
+//! that ends; a cron schedule is followed no further than its first run. Long polls are bounded in
 //! number. Workflows beyond that bound are asked now and then, the less often the longer they
-//! take, so that the last one to end is noticed in good time however many there are.
+//! take, so that the last one to end is noticed in good time however many there are. What nobody
+//! can be asked about is given up in the end, and then it is unknown.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod chain;
+mod judge;
+mod line;
+mod queues;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, Outcome, StartFinished, WorkflowEnd, WorkflowStatus};
+use super::event::{Event, Outcome, QueueUnserved, StartFinished, WorkflowEnd};
+use super::silence::Silence;
 use super::sleep_until;
-use super::starter::{Class, Close, Closed, Failure, Patience, StartError, Starter};
+use super::starter::{Close, Patience, StartError, Starter};
+use chain::Chain;
+use judge::{Trouble, Verdict, judge, open, unknown};
+use line::Line;
+use queues::Queues;
 
 /// Most long polls at a time. The service's own limit for a namespace is 1200 by default, and
 /// Workers need theirs. Source: temporal dynamic config `frontend.namespaceCount`.
@@ -31,9 +41,6 @@ const MAX_QUESTIONS: usize = 16;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// How long the service may fail to answer about one Workflow before it is given up.
-const PATIENCE_WITH_ERRORS: Duration = Duration::from_secs(300);
-
 /// Longest time for asking once more about everything when the waiting is over.
 const LAST_QUESTIONS_FOR: Duration = Duration::from_secs(10);
 
@@ -42,9 +49,11 @@ const LAST_QUESTIONS_FOR: Duration = Duration::from_secs(10);
 pub struct Waiting {
     index: u64,
     workflow_id: Arc<str>,
-    run_id: String,
+    task_queue: Arc<str>,
+    chain: Chain,
     since: Instant,
-    failing_since: Option<Instant>,
+    /// Seldom there, and so not carried along.
+    trouble: Option<Box<Trouble>>,
 }
 
 impl Waiting {
@@ -60,9 +69,10 @@ impl Waiting {
         Some(Waiting {
             index: finished.index,
             workflow_id: finished.workflow_id.as_str().into(),
-            run_id: first.unwrap_or(run_id),
+            task_queue: finished.task_queue.as_str().into(),
+            chain: Chain::at(first.unwrap_or(run_id)),
             since: Instant::now(),
-            failing_since: None,
+            trouble: None,
         })
     }
 }
@@ -74,230 +84,207 @@ pub struct WaitLimits {
     pub timeout: Option<Duration>,
 }
 
-/// Waits for everything that comes out of `waits`. Each one comes to exactly one
-/// [`Event::WorkflowEnded`] or [`Event::WorkflowOpen`]. `stop` and the timeout end the waiting:
-/// what is still open then is [`WorkflowStatus::Running`].
-pub async fn run<S: Starter>(
-    starter: &S,
-    mut waits: mpsc::Receiver<Waiting>,
-    limits: WaitLimits,
-    stop: &CancellationToken,
-    events: &mpsc::Sender<Event>,
-) {
-    let mut queue = BinaryHeap::new();
-    let mut polls = FuturesUnordered::new();
-    let mut polling = std::collections::BTreeMap::new();
-    let (mut long, mut quick) = (0, 0);
-    let mut sequence = 0u64;
-    let mut closed = false;
-    let mut give_up = None;
-    loop {
-        // Hand out as many questions as may be asked now.
-        while let Some(Reverse(Queued { due, .. })) = queue.peek() {
-            let patience = if long < MAX_LONG_POLLS {
-                Patience::LongPoll
-            } else if quick < MAX_QUESTIONS && *due <= Instant::now() {
-                Patience::Now
-            } else {
-                break;
-            };
-            let Some(Reverse(Queued { waiting, .. })) = queue.pop() else {
-                break;
-            };
-            match patience {
-                Patience::LongPoll => long += 1,
-                Patience::Now => quick += 1,
+/// Waits for Workflows.
+pub(super) struct Waiter<'a, S> {
+    pub(super) starter: &'a S,
+    pub(super) silence: &'a Silence,
+    pub(super) limits: WaitLimits,
+    /// How long the service may fail to tell about a Workflow before it is given up.
+    pub(super) retry_for: Duration,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) events: &'a mpsc::Sender<Event>,
+}
+
+/// An answer about a Workflow.
+struct Answered {
+    waiting: Waiting,
+    patience: Patience,
+    took: Duration,
+    close: Result<Option<Close>, StartError>,
+}
+
+impl<S: Starter> Waiter<'_, S> {
+    /// Waits for everything that comes out of `waits`. Each one comes to exactly one
+    /// [`Event::WorkflowEnded`] or [`Event::WorkflowOpen`]. A stop, the timeout and a service that
+    /// is silent for too long end the waiting.
+    pub(super) async fn run(&self, mut waits: mpsc::Receiver<Waiting>) {
+        let mut line = Line::default();
+        let mut polls = FuturesUnordered::new();
+        let mut looks = FuturesUnordered::new();
+        let mut closed = false;
+        let mut give_up = None;
+        loop {
+            while let Some((waiting, patience)) = line.next() {
+                polls.push(self.ask(waiting, patience));
             }
-            polling.insert(waiting.index, waiting.clone());
-            polls.push(async move {
-                let close = starter
-                    .close(&waiting.workflow_id, &waiting.run_id, patience)
-                    .await;
-                (waiting, patience, close)
-            });
-        }
-        if closed && polls.is_empty() && queue.is_empty() {
-            return;
-        }
-        if closed && give_up.is_none() {
-            give_up = limits.timeout.map(|timeout| Instant::now() + timeout);
-        }
-        let next_due = queue
-            .peek()
-            .filter(|_| quick < MAX_QUESTIONS)
-            .map(|Reverse(first)| first.due);
-        tokio::select! {
-            biased;
-            Some((mut waiting, patience, close)) = polls.next(), if !polls.is_empty() => {
-                match patience {
-                    Patience::LongPoll => long -= 1,
-                    Patience::Now => quick -= 1,
-                }
-                polling.remove(&waiting.index);
-                match judge(&mut waiting, close) {
-                    Verdict::Ended(end) => tell(events, waiting, end).await,
-                    Verdict::AskAgain(pause) => {
-                        sequence += 1;
-                        queue.push(Reverse(Queued { due: Instant::now() + pause, sequence, waiting }));
+            if closed && polls.is_empty() && line.is_empty() {
+                return;
+            }
+            if closed && give_up.is_none() {
+                give_up = self.limits.timeout.map(|timeout| Instant::now() + timeout);
+            }
+            tokio::select! {
+                biased;
+                Some(answered) = polls.next(), if !polls.is_empty() => {
+                    let (waiting, verdict) = self.judge(&mut line, answered);
+                    match verdict {
+                        Verdict::Over(end) => self.tell(waiting, end).await,
+                        Verdict::AskAgain { after, kept } => line.wait(waiting, after, kept),
                     }
                 }
-            }
-            next = waits.recv(), if !closed => match next {
-                Some(waiting) => {
-                    sequence += 1;
-                    queue.push(Reverse(Queued { due: Instant::now(), sequence, waiting }));
+                next = waits.recv(), if !closed => match next {
+                    Some(waiting) => line.enter(waiting),
+                    None => closed = true,
+                },
+                Some(unserved) = looks.next(), if !looks.is_empty() => {
+                    self.tell_unserved(&line.queues, unserved).await;
                 }
-                None => closed = true,
-            },
-            () = sleep_until(next_due) => {}
-            () = sleep_until(give_up) => break,
-            () = stop.cancelled() => break,
+                () = sleep_until(line.queues.due()) => {
+                    looks.extend(line.queues.take_due().map(|queue| self.look(queue)));
+                }
+                () = sleep_until(line.next_due()) => {}
+                () = sleep_until(give_up) => break,
+                () = self.stop.cancelled() => break,
+                // While starts are made, it is for them to decide.
+                () = self.silence.gave_up().cancelled(), if closed => break,
+            }
+        }
+        drop(polls);
+        let mut left = line.leave();
+        // Starts are over or stopped too; what they still hand over is not waited for either.
+        while let Some(waiting) = waits.recv().await {
+            left.push(waiting);
+        }
+        self.ask_once_more(left).await;
+    }
+
+    async fn ask(&self, waiting: Waiting, patience: Patience) -> Answered {
+        let began = Instant::now();
+        let run_id = waiting.chain.run_id();
+        let answer = self.starter.close(&waiting.workflow_id, run_id, patience);
+        let close = answer.await;
+        Answered {
+            waiting,
+            patience,
+            took: began.elapsed(),
+            close,
         }
     }
-    drop(polls);
-    let queued = queue.into_iter().map(|Reverse(queued)| queued.waiting);
-    let mut open: Vec<Waiting> = queued.chain(polling.into_values()).collect();
-    // Starts are over or stopped too; what they still hand over is not waited for either.
-    while let Some(waiting) = waits.recv().await {
-        open.push(waiting);
-    }
-    ask_once_more(starter, open, stop, events).await;
-}
 
-/// Asks about every Workflow a last time, unless the user is impatient.
-async fn ask_once_more<S: Starter>(
-    starter: &S,
-    open: Vec<Waiting>,
-    stop: &CancellationToken,
-    events: &mpsc::Sender<Event>,
-) {
-    let deadline = Instant::now() + LAST_QUESTIONS_FOR;
-    let questions = futures::stream::iter(open).map(|mut waiting| async move {
-        let close = tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            () = tokio::time::sleep_until(deadline) => None,
-            close = starter.close(&waiting.workflow_id, &waiting.run_id, Patience::Now) => Some(close),
-        };
-        let end = match close.map(|close| judge(&mut waiting, close)) {
-            Some(Verdict::Ended(end)) => end,
-            _ => end(WorkflowStatus::Running),
+    fn judge(&self, line: &mut Line, answered: Answered) -> (Waiting, Verdict) {
+        let Answered {
+            mut waiting,
+            patience,
+            took,
+            close,
+        } = answered;
+        line.answered(&waiting, patience);
+        let verdict = judge(&mut waiting, close, patience, took, self.retry_for);
+        if matches!(verdict, Verdict::Over(_)) {
+            line.queues.leave(&waiting.task_queue);
+        }
+        (waiting, verdict)
+    }
+
+    /// A Task Queue if nobody polls it, as far as the service tells.
+    async fn look(&self, task_queue: Arc<str>) -> Option<Arc<str>> {
+        let answer = self.starter.has_pollers(&task_queue).await;
+        // Whoever may start Workflows need not be allowed to ask this.
+        answer.is_ok_and(|polled| !polled).then_some(task_queue)
+    }
+
+    async fn tell_unserved(&self, queues: &Queues, task_queue: Option<Arc<str>>) {
+        if let Some(task_queue) = task_queue
+            && queues.waiting(&task_queue) > 0
+        {
+            let workflows = queues.waiting(&task_queue);
+            self.send(Event::QueueUnserved(QueueUnserved {
+                at: Timestamp::now(),
+                task_queue: task_queue.to_string(),
+                workflows,
+            }))
+            .await;
+        }
+    }
+
+    /// Asks about every Workflow a last time, unless the user is impatient or nobody answers.
+    async fn ask_once_more(&self, left: Vec<Waiting>) {
+        let deadline = Instant::now() + LAST_QUESTIONS_FOR;
+        let silent = self.silence.gave_up().is_cancelled();
+        let questions = futures::stream::iter(left).map(|waiting| async move {
+            if silent {
+                let end = self.untold();
+                return (waiting, end);
+            }
+            let asked = waiting.clone();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => self.unasked(waiting),
+                () = tokio::time::sleep_until(deadline) => {
+                    let end = self.untold();
+                    (waiting, end)
+                }
+                answered = self.ask(asked, Patience::Now) => self.last_answer(answered),
+            }
+        });
+        let mut answers = std::pin::pin!(questions.buffer_unordered(MAX_QUESTIONS));
+        while let Some((waiting, end)) = answers.next().await {
+            self.tell(waiting, end).await;
+        }
+    }
+
+    /// What is known of a Workflow that nobody has asked about again.
+    fn unasked(&self, waiting: Waiting) -> (Waiting, WorkflowEnd) {
+        let end = if self.silence.is_told() {
+            self.untold()
+        } else {
+            open(&waiting)
         };
         (waiting, end)
-    });
-    let mut answers = std::pin::pin!(questions.buffer_unordered(MAX_QUESTIONS));
-    while let Some((waiting, end)) = answers.next().await {
-        tell(events, waiting, end).await;
     }
-}
 
-/// A Workflow that is asked about when it is due.
-struct Queued {
-    due: Instant,
-    sequence: u64,
-    waiting: Waiting,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        (self.due, self.sequence) == (other.due, other.sequence)
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
-    }
-}
-
-enum Verdict {
-    Ended(WorkflowEnd),
-    AskAgain(Duration),
-}
-
-/// Reads an answer, and follows a chain of runs by one step.
-fn judge(waiting: &mut Waiting, close: Result<Option<Close>, StartError>) -> Verdict {
-    let close = match close {
-        Ok(close) => close,
-        Err(error) => return judge_error(waiting, &error),
-    };
-    waiting.failing_since = None;
-    let Some(close) = close else {
-        let pause = (waiting.since.elapsed() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        return Verdict::AskAgain(pause);
-    };
-    if let Some(next) = close.next_run_id {
-        waiting.run_id = next;
-        return Verdict::AskAgain(Duration::ZERO);
-    }
-    let mut ended = end(WorkflowStatus::Completed);
-    ended.close_time = Some(close.at);
-    match close.how {
-        Closed::Completed(result) => ended.result = result,
-        Closed::Failed(failure) => {
-            ended.status = WorkflowStatus::Failed;
-            ended.failure = Some(failure);
+    fn last_answer(&self, answered: Answered) -> (Waiting, WorkflowEnd) {
+        let Answered {
+            mut waiting,
+            patience,
+            took,
+            close,
+        } = answered;
+        // What fails now is not asked about again.
+        match judge(&mut waiting, close, patience, took, Duration::ZERO) {
+            Verdict::Over(end) => (waiting, end),
+            Verdict::AskAgain { .. } => {
+                let end = open(&waiting);
+                (waiting, end)
+            }
         }
-        Closed::Canceled => ended.status = WorkflowStatus::Canceled,
-        Closed::Terminated(reason) => {
-            ended.status = WorkflowStatus::Terminated;
-            ended.failure = Some(Failure {
-                message: reason,
-                kind: None,
-                cause: None,
-            })
-            .filter(|failure| !failure.message.is_empty());
+    }
+
+    /// Nobody answers.
+    fn untold(&self) -> WorkflowEnd {
+        match self.silence.error() {
+            Some(error) => unknown(error.message, Some(error.code)),
+            None => {
+                let words = "the service did not answer in time";
+                unknown(words.to_owned(), Some("DEADLINE_EXCEEDED".to_owned()))
+            }
         }
-        Closed::TimedOut => ended.status = WorkflowStatus::TimedOut,
-        // A run of a cron schedule ends like this on old servers.
-        Closed::ContinuedAsNew => {}
     }
-    Verdict::Ended(ended)
-}
 
-fn judge_error(waiting: &mut Waiting, error: &StartError) -> Verdict {
-    let since = *waiting.failing_since.get_or_insert_with(Instant::now);
-    let hopeless = matches!(
-        error.class,
-        Class::Refused | Class::Fatal | Class::Existing(_)
-    );
-    if hopeless || since.elapsed() > PATIENCE_WITH_ERRORS {
-        let mut ended = end(WorkflowStatus::Unknown);
-        ended.failure = Some(Failure {
-            message: error.message.clone(),
-            kind: Some(error.code.to_owned()),
-            cause: None,
-        });
-        return Verdict::Ended(ended);
+    async fn tell(&self, waiting: Waiting, workflow: WorkflowEnd) {
+        let Waiting {
+            index,
+            workflow_id,
+            chain,
+            ..
+        } = waiting;
+        let run_id = chain.into_run_id();
+        self.send(Event::of_workflow(index, workflow_id, run_id, workflow))
+            .await;
     }
-    Verdict::AskAgain((since.elapsed() / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
-}
 
-fn end(status: WorkflowStatus) -> WorkflowEnd {
-    WorkflowEnd {
-        status,
-        result: None,
-        failure: None,
-        close_time: None,
+    async fn send(&self, event: Event) {
+        // A listener that is gone has stopped the apply by itself.
+        let _ = self.events.send(event).await;
     }
-}
-
-async fn tell(events: &mpsc::Sender<Event>, waiting: Waiting, workflow: WorkflowEnd) {
-    let Waiting {
-        index,
-        workflow_id,
-        run_id,
-        ..
-    } = waiting;
-    let event = Event::of_workflow(index, workflow_id, run_id, workflow);
-    // A listener that is gone has stopped the apply by itself.
-    let _ = events.send(event).await;
 }

@@ -372,7 +372,7 @@ fn a_reader_that_goes_away_ends_the_apply_quietly() {
 
 /// Runs a program with a terminal as its standard error and a file as its standard output, and
 /// prints what the terminal shows.
-const ON_A_TERMINAL: &str = r"
+pub(crate) const ON_A_TERMINAL: &str = r"
 import os, pty, sys
 pid, terminal = pty.fork()
 if pid == 0:
@@ -547,6 +547,7 @@ impl Lost {
                 let answer = DescribeWorkflowExecutionResponse {
                     workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
                         request_id_infos: infos.collect(),
+                        ..WorkflowExecutionExtendedInfo::default()
                     }),
                     ..fake_frontend::running()
                 };

@@ -410,7 +410,7 @@ fn long_polls_are_bounded_in_number() {
 /// Runs of a Workflow that holds: the first, and those that a reset of the current one or of the
 /// first one makes of it.
 #[test]
-fn a_reset_is_told_as_a_termination() {
+fn a_reset_is_followed_to_the_run_that_goes_on() {
     let Some(server) = dev_server::shared() else {
         return;
     };
@@ -423,7 +423,7 @@ fn a_reset_is_told_as_a_termination() {
         let folder = Folder::new();
         let manifest =
             folder.starts([json!({"workflowId": id, "type": "Hold", "taskQueue": SERVED})]);
-        let flags = ["--wait", "-o", "json"];
+        let flags = ["--wait", "-o", "jsonl"];
         let running = Binary::apply(&manifest, &server.address, &flags).spawn();
         server.wait_for_workflow(&id);
         let (first, _) = server.current_run(&id);
@@ -446,9 +446,12 @@ fn a_reset_is_told_as_a_termination() {
                 reset.status.success().then_some(())
             });
         }
-        let finished = running.finish().expect_code(7);
-        let report = Report::of(&finished);
-        assert_eq!(report.workflows("terminated"), 1, "{resets:?}");
-        server.terminate(&[id]);
+        server.release(&id, r#""released""#);
+        let finished = running.finish().expect_code(0);
+        let events = events(&finished.stdout);
+        let end = of_kind(&events, "workflowEnded").next();
+        let end = end.expect("it was waited for");
+        assert_eq!(end["workflow"]["result"], "released", "{resets:?}");
+        assert_eq!(end["runId"], server.current_run(&id).0, "{resets:?}");
     }
 }

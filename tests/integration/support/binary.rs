@@ -318,6 +318,12 @@ impl Running {
         self.finish()
     }
 
+    /// Waits for the end of the program, which must come this soon.
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
+        self.deadline = Instant::now() + limit;
+        self.finish()
+    }
+
     /// Waits for the end of the program.
     pub fn finish(mut self) -> Finished {
         while self.receive() {}

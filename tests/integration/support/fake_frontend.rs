@@ -22,16 +22,17 @@ use temporal_manifest::client::api::temporal::api::history::v1::{
     History, HistoryEvent, WorkflowExecutionStartedEventAttributes,
 };
 use temporal_manifest::client::api::temporal::api::namespace::v1::NamespaceInfo;
+use temporal_manifest::client::api::temporal::api::taskqueue::v1::PollerInfo;
 use temporal_manifest::client::api::temporal::api::workflow::v1::{
     RequestIdInfo, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
 };
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::{
-    DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse, GetSystemInfoRequest, GetSystemInfoResponse,
-    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse,
-    StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
-    TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
-    get_system_info_response::Capabilities,
+    DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
+    GetSystemInfoRequest, GetSystemInfoResponse, GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse, StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse, TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse, get_system_info_response::Capabilities,
 };
 use tokio::sync::oneshot;
 use tonic::metadata::MetadataMap;
@@ -94,6 +95,7 @@ pub struct Builder {
     history: Handler<GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse>,
     system_info: Handler<GetSystemInfoRequest, GetSystemInfoResponse>,
     namespace: Handler<DescribeNamespaceRequest, DescribeNamespaceResponse>,
+    is_served: bool,
 }
 
 /// Declares the method of [`Builder`] that replaces one handler.
@@ -141,6 +143,12 @@ impl Builder {
     /// gone on with.
     pub fn remembering(self) -> Self {
         self.on_describe(|_, _| async { Ok(running()) })
+    }
+
+    /// Has no Worker on any Task Queue.
+    pub fn unserved(mut self) -> Self {
+        self.is_served = false;
+        self
     }
 
     /// Holds back every start this long before its handler sees it.
@@ -206,6 +214,7 @@ impl FakeFrontend {
             port: 0,
             tls: None,
             keeps_starts: true,
+            is_served: true,
             start_latency: None,
             max_connection_age: None,
             start: boxed(|_, _| async { Ok(started()) }),
@@ -373,6 +382,7 @@ pub fn begun_by_request(request_id: &str) -> DescribeWorkflowExecutionResponse {
     DescribeWorkflowExecutionResponse {
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
             request_id_infos: [(request_id.to_owned(), info)].into(),
+            ..WorkflowExecutionExtendedInfo::default()
         }),
         ..running()
     }
@@ -591,6 +601,19 @@ impl WorkflowService for Service {
         (self.answers.history)(message, number)
             .await
             .map(Response::new)
+    }
+
+    async fn describe_task_queue(
+        &self,
+        _: Request<DescribeTaskQueueRequest>,
+    ) -> Answer<Response<DescribeTaskQueueResponse>> {
+        let worker = PollerInfo {
+            identity: "a Worker".to_owned(),
+        };
+        let pollers = self.answers.is_served.then_some(worker);
+        Ok(Response::new(DescribeTaskQueueResponse {
+            pollers: pollers.into_iter().collect(),
+        }))
     }
 
     async fn get_system_info(

@@ -197,6 +197,7 @@ impl Listeners {
             self.check_journal(written);
         }
         self.summary.count(&event);
+        self.progress.hear(&event);
         if let Some(lines) = &mut self.lines {
             let written = jsonl::write(lines, &event);
             self.check_lines(written);

@@ -1,0 +1,324 @@
+//! Whether the service answers: what is under way, when something was heard last, and who is told.
+//!
+//! One call without an answer is no news; a service that answers nobody is. It is told after a few
+//! seconds and again while it lasts, and it is bounded: then nothing is waited for any longer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{AnswersMissed, AnswersResumed, ErrorRecord, Event};
+use super::starter::{
+    Answer, Class, Close, Described, Patience, StartError, StartRequest, Starter,
+};
+use crate::expand::start::Start;
+
+/// How long nothing is heard before it is told, and time until it is told again.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// How often somebody looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When a long poll is late; the service gives an empty answer after about 20 s.
+const LONG_POLL_IS_LATE: Duration = Duration::from_secs(25);
+
+/// What is known of the service's answers to all calls of an apply.
+pub(super) struct Silence {
+    state: Mutex<State>,
+    bound: Duration,
+    gave_up: CancellationToken,
+}
+
+struct State {
+    /// Calls under way; long polls are none until they are late.
+    calls: u32,
+    /// When something was heard last.
+    heard: Option<Instant>,
+    /// Since when there is no answer: when something was heard last or, if nothing was asked then,
+    /// when the first call was made.
+    since: Instant,
+    /// Whether a call has come to nothing since then, and how.
+    missed: bool,
+    error: Option<ErrorRecord>,
+}
+
+impl Silence {
+    /// `bound` is how long nothing may be heard.
+    pub(super) fn new(bound: Duration) -> Self {
+        Silence {
+            state: Mutex::new(State {
+                calls: 0,
+                heard: None,
+                since: Instant::now(),
+                missed: false,
+                error: None,
+            }),
+            bound,
+            gave_up: CancellationToken::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.state.lock();
+        state.expect("nothing panics while it holds this lock")
+    }
+
+    fn begin(&self, since: Instant) -> Call<'_> {
+        let mut state = self.state();
+        if state.calls == 0 && !state.missed {
+            state.since = state.heard.map_or(since, |heard| heard.max(since));
+        }
+        state.calls += 1;
+        Call {
+            silence: self,
+            heard: false,
+        }
+    }
+
+    /// For how long nothing was heard although something was asked.
+    pub(super) fn lasts(&self) -> Option<Duration> {
+        let state = self.state();
+        (state.calls > 0 || state.missed).then(|| state.since.elapsed())
+    }
+
+    /// Whether it has lasted long enough to be told.
+    pub(super) fn is_told(&self) -> bool {
+        self.lasts().is_some_and(|silent| silent >= TOLD_AFTER)
+    }
+
+    /// How the last call came to nothing, if it is known.
+    pub(super) fn error(&self) -> Option<ErrorRecord> {
+        self.state().error.clone()
+    }
+
+    /// Cancelled when nothing was heard for as long as it may last.
+    pub(super) fn gave_up(&self) -> &CancellationToken {
+        &self.gave_up
+    }
+
+    /// Tells when the service falls silent, while it is, and when it answers again.
+    pub(super) async fn watch(&self, events: &mpsc::Sender<Event>) -> Infallible {
+        let mut told: Option<(Instant, Duration)> = None;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let lasts = self.lasts();
+            let event = match (lasts, told) {
+                (None, None) => continue,
+                (None, Some((at, silent))) => {
+                    told = None;
+                    Event::AnswersResumed(AnswersResumed {
+                        at: Timestamp::now(),
+                        silent_ms: milliseconds(silent + at.elapsed()),
+                    })
+                }
+                (Some(silent), _) => {
+                    if silent >= self.bound {
+                        self.gave_up.cancel();
+                    }
+                    if !told.map_or(silent >= TOLD_AFTER, |(at, _)| at.elapsed() >= TOLD_EVERY) {
+                        continue;
+                    }
+                    told = Some((Instant::now(), silent));
+                    Event::AnswersMissed(AnswersMissed {
+                        at: Timestamp::now(),
+                        silent_ms: milliseconds(silent),
+                        error: self.error(),
+                    })
+                }
+            };
+            // A listener that is gone has stopped the apply by itself.
+            let _ = events.send(event).await;
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A call under way. One that is dropped has come to nothing.
+struct Call<'a> {
+    silence: &'a Silence,
+    heard: bool,
+}
+
+impl Call<'_> {
+    fn end<T>(mut self, result: &Result<T, StartError>) {
+        let mut state = self.silence.state();
+        match result {
+            Err(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
+                state.error = Some(ErrorRecord::from(error));
+            }
+            _ => {
+                self.heard = true;
+                state.since = Instant::now();
+                state.heard = Some(state.since);
+                state.missed = false;
+                state.error = None;
+            }
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut state = self.silence.state();
+        state.calls -= 1;
+        state.missed |= !self.heard;
+    }
+}
+
+/// A [`Starter`] whose every answer is noted.
+pub(super) struct Listening<'a, S> {
+    pub(super) starter: &'a S,
+    pub(super) silence: &'a Silence,
+}
+
+impl<S: Starter> Starter for Listening<'_, S> {
+    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+        // A call is not handed to a function as a future: each would have room for it twice.
+        let call = self.silence.begin(Instant::now());
+        let result = self.starter.start(start, request).await;
+        call.end(&result);
+        result
+    }
+
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Described, StartError> {
+        let call = self.silence.begin(Instant::now());
+        let result = self.starter.describe(workflow_id, run_id).await;
+        call.end(&result);
+        result
+    }
+
+    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), StartError> {
+        let call = self.silence.begin(Instant::now());
+        let result = self.starter.terminate(workflow_id, first_run_id).await;
+        call.end(&result);
+        result
+    }
+
+    async fn close(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        patience: Patience,
+    ) -> Result<Option<Close>, StartError> {
+        let answer = self.starter.close(workflow_id, run_id, patience);
+        match patience {
+            Patience::Now => {
+                let call = self.silence.begin(Instant::now());
+                let result = answer.await;
+                call.end(&result);
+                result
+            }
+            Patience::LongPoll => self.long_poll(answer).await,
+        }
+    }
+
+    async fn has_pollers(&self, task_queue: &str) -> Result<bool, StartError> {
+        let call = self.silence.begin(Instant::now());
+        let result = self.starter.has_pollers(task_queue).await;
+        call.end(&result);
+        result
+    }
+}
+
+impl<S> Listening<'_, S> {
+    /// A call that may rightly be unanswered for a while.
+    async fn long_poll<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StartError>>,
+    ) -> Result<T, StartError> {
+        let began = Instant::now();
+        let mut answer = std::pin::pin!(answer);
+        let in_time = tokio::time::timeout(LONG_POLL_IS_LATE, answer.as_mut()).await;
+        let call = self.silence.begin(began);
+        let result = match in_time {
+            Ok(result) => result,
+            Err(_) => answer.await,
+        };
+        call.end(&result);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost() -> Result<(), StartError> {
+        Err(StartError {
+            class: Class::Unanswered,
+            code: "UNAVAILABLE",
+            reason: "connectionLost",
+            message: "gone".to_owned(),
+            cause: None,
+            scope: None,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_begins_with_a_question_and_ends_with_an_answer() {
+        let silence = Silence::new(Duration::from_secs(60));
+        let second = Duration::from_secs(1);
+        tokio::time::advance(second * 9).await;
+        assert_eq!(silence.lasts(), None, "nothing was asked");
+        let first = silence.begin(Instant::now());
+        tokio::time::advance(second).await;
+        let second_call = silence.begin(Instant::now());
+        tokio::time::advance(second).await;
+        assert_eq!(silence.lasts(), Some(second * 2));
+        first.end(&Ok(()));
+        assert_eq!(silence.lasts(), Some(Duration::ZERO), "one is under way");
+        second_call.end(&lost());
+        tokio::time::advance(second * 3).await;
+        assert_eq!(silence.lasts(), Some(second * 3), "none is, and it failed");
+        assert_eq!(
+            silence.error().map(|it| it.message),
+            Some("gone".to_owned())
+        );
+        drop(silence.begin(Instant::now()));
+        assert_eq!(
+            silence.lasts(),
+            Some(second * 3),
+            "a dropped call is no answer"
+        );
+        silence.begin(Instant::now()).end(&Ok(()));
+        assert_eq!(silence.lasts(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_again_and_given_up() {
+        let silence = Silence::new(Duration::from_secs(30));
+        let (sender, mut receiver) = mpsc::channel(8);
+        let call = silence.begin(Instant::now());
+        let mut told = Vec::new();
+        let listening = async {
+            while told.len() < 3 {
+                if let Some(Event::AnswersMissed(missed)) = receiver.recv().await {
+                    told.push(missed.silent_ms / 1000);
+                }
+            }
+            assert!(!silence.gave_up().is_cancelled());
+            silence.gave_up().cancelled().await;
+            call.end(&Ok(()));
+            receiver.recv().await
+        };
+        let resumed = tokio::select! {
+            never = silence.watch(&sender) => match never {},
+            resumed = listening => resumed,
+        };
+        assert!(
+            matches!(resumed, Some(Event::AnswersResumed(_))),
+            "{resumed:?}"
+        );
+        assert_eq!(told, [5, 15, 25]);
+    }
+}

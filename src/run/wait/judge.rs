@@ -1,0 +1,150 @@
+//! What an answer about a Workflow means: its end, or another question.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{LONGEST_PAUSE, SHORTEST_PAUSE, Waiting};
+use crate::run::event::{WorkflowEnd, WorkflowStatus};
+use crate::run::starter::{Class, Close, Closed, Failure, Patience, StartError};
+
+/// What to do after an answer.
+pub(super) enum Verdict {
+    /// Nothing more will be asked.
+    Over(WorkflowEnd),
+    /// Ask again: after a pause that has to be kept, or whenever there is room for a long poll.
+    AskAgain {
+        /// The pause.
+        after: Duration,
+        /// Whether it has to be kept.
+        kept: bool,
+    },
+}
+
+/// What keeps the service from telling about a Workflow.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) since: Instant,
+    pub(super) error: StartError,
+}
+
+/// Reads an answer that took so long, and follows a chain of runs by one step.
+pub(super) fn judge(
+    waiting: &mut Waiting,
+    close: Result<Option<Close>, StartError>,
+    patience: Patience,
+    took: Duration,
+    retry_for: Duration,
+) -> Verdict {
+    let close = match close {
+        Ok(close) => close,
+        Err(error) => return judge_error(waiting, error, retry_for),
+    };
+    waiting.trouble = None;
+    let Some(close) = close else {
+        return still_open(waiting, patience, took);
+    };
+    let Close {
+        how,
+        at,
+        next_run_id,
+    } = close;
+    if let Some(next) = next_run_id {
+        return match waiting.chain.follow(next) {
+            Ok(after) => Verdict::AskAgain {
+                after,
+                kept: !after.is_zero(),
+            },
+            Err(endless) => Verdict::Over(unknown(endless.words().to_owned(), None)),
+        };
+    }
+    let mut ended = end(WorkflowStatus::Completed);
+    ended.close_time = Some(at);
+    match how {
+        Closed::Completed(result) => ended.result = result,
+        Closed::Failed(failure) => {
+            ended.status = WorkflowStatus::Failed;
+            ended.failure = Some(failure);
+        }
+        Closed::Canceled => ended.status = WorkflowStatus::Canceled,
+        Closed::Terminated(reason) => {
+            ended.status = WorkflowStatus::Terminated;
+            ended.failure = Some(Failure {
+                message: reason,
+                kind: None,
+                cause: None,
+            })
+            .filter(|failure| !failure.message.is_empty());
+        }
+        Closed::TimedOut => ended.status = WorkflowStatus::TimedOut,
+        // A run of a cron schedule ends like this on old servers.
+        Closed::ContinuedAsNew => {}
+    }
+    Verdict::Over(ended)
+}
+
+fn still_open(waiting: &Waiting, patience: Patience, took: Duration) -> Verdict {
+    match patience {
+        Patience::Now => Verdict::AskAgain {
+            after: (waiting.since.elapsed() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+            kept: false,
+        },
+        // A service that does not hold long polls is not asked all the time.
+        Patience::LongPoll => Verdict::AskAgain {
+            after: SHORTEST_PAUSE.saturating_sub(took),
+            kept: true,
+        },
+    }
+}
+
+fn judge_error(waiting: &mut Waiting, error: StartError, retry_for: Duration) -> Verdict {
+    let since = waiting.trouble.as_ref().map(|trouble| trouble.since);
+    let since = since.unwrap_or_else(Instant::now);
+    let left = retry_for.saturating_sub(since.elapsed());
+    let hopeless = matches!(
+        error.class,
+        Class::Refused | Class::Fatal | Class::Existing(_)
+    );
+    if hopeless || left.is_zero() {
+        return Verdict::Over(untold(&error));
+    }
+    let after = (since.elapsed() / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+    let after = after.min(left);
+    waiting.trouble = Some(Box::new(Trouble { since, error }));
+    Verdict::AskAgain { after, kept: true }
+}
+
+/// What is known of a Workflow when it is not waited for any longer: that it runs, unless nobody
+/// could be asked.
+pub(super) fn open(waiting: &Waiting) -> WorkflowEnd {
+    match &waiting.trouble {
+        Some(trouble) => untold(&trouble.error),
+        None => end(WorkflowStatus::Running),
+    }
+}
+
+/// The service could not tell.
+fn untold(error: &StartError) -> WorkflowEnd {
+    unknown(error.message.clone(), Some(error.code.to_owned()))
+}
+
+/// Nobody knows how a Workflow ended, or whether.
+pub(super) fn unknown(message: String, kind: Option<String>) -> WorkflowEnd {
+    WorkflowEnd {
+        failure: Some(Failure {
+            message,
+            kind,
+            cause: None,
+        }),
+        ..end(WorkflowStatus::Unknown)
+    }
+}
+
+fn end(status: WorkflowStatus) -> WorkflowEnd {
+    WorkflowEnd {
+        status,
+        result: None,
+        failure: None,
+        close_time: None,
+    }
+}
