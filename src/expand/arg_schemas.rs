@@ -54,6 +54,13 @@ impl ArgSchemas {
     ) -> Self {
         let mut schemas = Vec::new();
         for (key, node) in manifest.arg_schemas() {
+            // What is no schema at all is found with the manifest's shape.
+            if !matches!(
+                node.value,
+                Value::String(_) | Value::Map(_) | Value::Bool(_)
+            ) {
+                continue;
+            }
             match compile(key, node, manifest.source(), folder) {
                 Ok(schema) => schemas.push(schema),
                 Err(message) => diagnostics.push(
@@ -96,16 +103,10 @@ fn compile(
             let name = folder.join(file).display().to_string();
             (read(opened.file, &name)?, opened.real, name)
         }
-        Value::Map(_) | Value::Bool(_) => {
+        _ => {
             let schema = serde_json::to_value(node).map_err(|error| error.to_string())?;
             let name = format!("{}, argSchemas", source.name());
             (schema, root.join("manifest"), name)
-        }
-        _ => {
-            return Err(format!(
-                "an argument schema is a schema or a path, and this is {}",
-                node.kind()
-            ));
         }
     };
     let validator = jsonschema::options_for::<Tree>()

@@ -61,9 +61,11 @@ pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Fi
         ("items", Value::List(items)) => Ok(Rows::Items(items.to_vec().into())),
         ("matrix", Value::Map(lists)) => matrix(lists),
         ("csv" | "jsonl", Value::String(file)) => {
-            let opened = around.files.open(file, around.folder).map_err(|message| {
-                let finding = Finding::new(Code::RowsFile, path(source), message);
-                one(finding.with_help("a path is relative to the manifest's folder and may not leave it without `--allow-outside`; `-` is standard input"))
+            let opened = around.files.open(file, around.folder).map_err(|problem| {
+                one(Finding {
+                    help: problem.help,
+                    ..Finding::new(problem.code, path(source), problem.message)
+                })
             })?;
             if source == "jsonl" {
                 return Ok(Rows::Jsonl(opened));

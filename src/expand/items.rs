@@ -7,7 +7,7 @@ use super::build;
 use super::identity::Generator;
 use super::node_template::cell_in;
 use super::recipe::{Recipe, Surroundings};
-use super::rows::{Row, RowIter, RowProblem};
+use super::rows::{Row, RowIter, RowProblem, TEMPORARY_FOLDER};
 use super::start::{SourceLine, Start};
 use super::workflow_ids::Merge;
 use super::{Document, Expansion};
@@ -15,7 +15,7 @@ use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Target;
-use crate::manifest::node::Node;
+use crate::manifest::node::{Node, holds_expression};
 
 /// Why starts are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +228,20 @@ impl<'e> Items<'e> {
     }
 }
 
+/// Whether a problem of one row is that of every row: an expression itself is wrong, or what it
+/// comes to has the wrong type and depends on no row.
+fn is_same_for_all(problem: &Diagnostic) -> bool {
+    let written = problem.place.as_ref().and_then(|place| {
+        let (start, end) = (place.span.start as usize, place.span.end as usize);
+        place.source.text().get(start..end)
+    });
+    match problem.code {
+        Code::InvalidExpression => true,
+        Code::WrongType => written.is_some_and(|it| holds_expression(it) && !it.contains("row")),
+        _ => false,
+    }
+}
+
 /// How often the content of the start at `index` has occurred before.
 fn occurrence(occurrences: &mut Option<Peekable<Merge>>, index: u64) -> std::io::Result<u32> {
     let Some(occurrences) = occurrences else {
@@ -247,10 +261,12 @@ fn occurrence(occurrences: &mut Option<Peekable<Merge>>, index: u64) -> std::io:
 
 /// The problem that the sorted hashes cannot be kept on disk.
 pub(super) fn cannot_sort(error: &std::io::Error) -> Diagnostic {
-    Diagnostic::new(
-        Code::Unreadable,
-        format!("cannot use a temporary file: {error}"),
-    )
+    let folder = std::env::temp_dir();
+    let message = format!(
+        "cannot use a file in the temporary folder `{}`: {error}",
+        folder.display()
+    );
+    Diagnostic::new(Code::TemporaryFile, message).with_help(TEMPORARY_FOLDER)
 }
 
 impl<'e> Iterator for Items<'e> {
@@ -282,10 +298,9 @@ impl<'e> Iterator for Items<'e> {
                     current.any_row = true;
                     let row = Arc::new(row);
                     let made = self.build(&current, Some(&row));
-                    // What is wrong with an expression itself is so in every row.
-                    let is_same_for_all = made.as_ref().is_err_and(|problems| {
-                        problems.iter().any(|it| it.code == Code::InvalidExpression)
-                    });
+                    let is_same_for_all = made
+                        .as_ref()
+                        .is_err_and(|problems| problems.iter().any(is_same_for_all));
                     if !is_same_for_all {
                         self.current = Some(current);
                     }

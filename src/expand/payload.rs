@@ -22,9 +22,9 @@ use crate::manifest::node::{Node, Value};
 /// service's own limits for payloads are lower by default and can be changed by its operator.
 pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// The key that gives a payload byte for byte, and how it is written when it is meant literally.
+/// The key that gives a payload byte for byte. To be meant literally it is written with one `$`
+/// more, and so is a key that is written like that.
 const PAYLOAD_KEY: &str = "$payload";
-const LITERAL_PAYLOAD_KEY: &str = "$$payload";
 
 /// The encoding of a payload, and what else is to be known of its bytes.
 pub type Metadata = [(String, Vec<u8>)];
@@ -155,22 +155,14 @@ fn look_inside(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding>, e
             }
         }
         Value::Map(entries) => {
-            if !path.is_empty() && is_sole_key(node, PAYLOAD_KEY) {
+            if node.get(PAYLOAD_KEY).is_some() {
                 path.push(PAYLOAD_KEY.into());
-                findings.push(
-                    Finding::new(
-                        Code::InvalidPayload,
-                        path.clone(),
-                        "`$payload` stands for a whole value and cannot stand inside of one",
-                    )
-                    .at_key()
-                    .with_help("to mean the key literally, write `$$payload`"),
-                );
+                findings.push(misplaced(path, entries.len() > 1));
                 path.pop();
                 return;
             }
-            *escaped |= is_sole_key(node, LITERAL_PAYLOAD_KEY);
             for (key, value) in entries {
+                *escaped |= unescaped(&key.text).is_some();
                 path.push(Step::Key(key.text.to_string()));
                 look_inside(value, path, findings, escaped);
                 path.pop();
@@ -180,15 +172,43 @@ fn look_inside(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding>, e
     }
 }
 
+/// The finding that `$payload` is not the only key of a whole value.
+fn misplaced(path: &[Step], has_siblings: bool) -> Finding {
+    let (message, help) = if has_siblings {
+        (
+            "`$payload` cannot stand beside other keys",
+            "indent what belongs to it further; the key itself is written `$$payload`",
+        )
+    } else {
+        (
+            "`$payload` stands for a whole value and cannot stand inside of one",
+            "to mean the key literally, write `$$payload`",
+        )
+    };
+    Finding::new(Code::InvalidPayload, path.to_vec(), message)
+        .at_key()
+        .with_help(help)
+}
+
+/// The key that an escaped one stands for: `$payload` for `$$payload`, and so on.
+fn unescaped(key: &str) -> Option<&str> {
+    let literal = key.strip_prefix('$')?;
+    may_be_escaped(literal).then_some(literal)
+}
+
+/// Whether a key would be taken for another one if it were not written with one `$` more.
+pub(super) fn may_be_escaped(key: &str) -> bool {
+    key.starts_with('$') && key.trim_start_matches('$') == "payload"
+}
+
 fn unescape(node: &Node) -> Node {
     let value = match &node.value {
         Value::List(items) => Value::List(items.iter().map(unescape).collect()),
         Value::Map(entries) => {
-            let sole = is_sole_key(node, LITERAL_PAYLOAD_KEY);
             let entries = entries.iter().map(|(key, value)| {
                 let mut key = key.clone();
-                if sole {
-                    key.text = PAYLOAD_KEY.into();
+                if let Some(literal) = unescaped(&key.text) {
+                    key.text = literal.into();
                 }
                 (key, unescape(value))
             });
@@ -331,19 +351,27 @@ fn encode_given(
     }
 }
 
-/// `data` as bytes: a string as it is, bytes as they are, anything else as JSON.
+/// `data` as bytes: a string as it is, bytes as they are, anything else as JSON, in which no key
+/// has a meaning.
 fn data_bytes(value: &Node) -> Result<Vec<u8>, ()> {
     match &value.value {
         Value::String(text) => Ok(text.as_bytes().to_vec()),
         Value::Binary(bytes) => Ok(bytes.to_vec()),
         _ => {
-            let mut findings = Vec::new();
-            look_inside(value, &mut Vec::new(), &mut findings, &mut false);
-            if !findings.is_empty() {
+            if holds_binary(value) {
                 return Err(());
             }
             Ok(serde_json::to_vec(value).expect("a node tree can be written as JSON"))
         }
+    }
+}
+
+fn holds_binary(node: &Node) -> bool {
+    match &node.value {
+        Value::Binary(_) => true,
+        Value::List(items) => items.iter().any(holds_binary),
+        Value::Map(entries) => entries.iter().any(|(_, value)| holds_binary(value)),
+        _ => false,
     }
 }
 

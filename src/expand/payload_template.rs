@@ -8,7 +8,7 @@ use super::payload::{self, Payload};
 use super::scope::Scope;
 use super::template::Template;
 use crate::manifest::diagnostic::Code;
-use crate::manifest::finding::Finding;
+use crate::manifest::finding::{Finding, Rewrite};
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Node, Value};
 
@@ -291,9 +291,7 @@ pub(super) fn wrong_type(path: &[Step], wanted: &str, found: &Node) -> Finding {
     );
     let finding = Finding::new(Code::WrongType, path.to_vec(), message);
     match (&found.value, wanted) {
-        (Value::Number(_) | Value::Bool(_), "a string") => {
-            finding.with_help("make it text: `${{ … | string }}`")
-        }
+        (Value::Number(_) | Value::Bool(_), "a string") => finding.with_rewrite(Rewrite::Quote),
         _ => finding,
     }
 }

@@ -1,15 +1,17 @@
 //! Runs an expansion dry: every row, every payload, and Workflow IDs that occur twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Expansion;
 use super::items::{Items, Made, Pass, cannot_sort};
-use super::start::IdReusePolicy;
+use super::selection::Unmatched;
+use super::start::{IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
-use crate::manifest::diagnostic::{Code, Diagnostic, Place};
+use super::{Document, Expansion};
+use crate::manifest::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::manifest::source::hex;
 
 /// Most problems that are kept; the rest is only counted.
@@ -26,6 +28,8 @@ pub struct Preflight {
     pub repeatable: u64,
     /// Starts whose Workflow IDs depend on the key, because the manifest gives none.
     pub generated: u64,
+    /// Patterns of the selection that match none of the starts.
+    pub unmatched: Vec<String>,
     /// SHA-256 over all starts, in order, if it was asked for and nothing is wrong.
     pub digest: Option<String>,
     /// Every file with rows, and the SHA-256 of what it held.
@@ -56,6 +60,8 @@ impl Expansion {
         let mut ids = WorkflowIds::default();
         let mut digest = self.options.digest.then(Sha256::new);
         let content = digest.is_some();
+        let mut unmatched = Unmatched::new(&self.options.selection);
+        let mut types = Types::default();
         let mut items = Items::new(self, Pass::Check { content });
         for item in items.by_ref() {
             preflight.of += 1;
@@ -73,6 +79,8 @@ impl Expansion {
                 digest.update(content);
             }
             preflight.generated += u64::from(made.is_generated);
+            unmatched.see(start);
+            types.see(item.position, item.document, start);
             if self.options.selection.contains(start) {
                 preflight.total += 1;
                 preflight.repeatable += u64::from(may_repeat(&made));
@@ -96,13 +104,20 @@ impl Expansion {
         }
         if !self.occurrences.is_empty() && !self.options.selection.is_all() {
             // Only now it is known which Workflow IDs the starts with the same content have.
-            let selected = self.starts().filter(Result::is_ok);
-            preflight.total = selected.count() as u64;
+            preflight.total = 0;
+            for start in Items::new(self, Pass::Use).filter_map(|item| item.made.ok()) {
+                unmatched.see(&start.start);
+                preflight.total += u64::from(self.options.selection.contains(&start.start));
+            }
         }
+        preflight.unmatched = unmatched.patterns();
         let sound = preflight
             .diagnostics
             .iter()
             .all(|it| it.code == Code::Advice);
+        if sound {
+            preflight.add(types.unused_schemas(self));
+        }
         preflight.digest = digest
             .filter(|_| sound)
             .map(|digest| hex(&digest.finalize()));
@@ -135,6 +150,47 @@ impl Expansion {
             (first.workflow_id == second.workflow_id).then(|| second.duplicate_of(first))
         });
         problems.collect()
+    }
+}
+
+/// The Workflow types of starts, by the position of their document, where there are schemas.
+#[derive(Default)]
+struct Types(BTreeMap<usize, BTreeSet<Arc<str>>>);
+
+impl Types {
+    fn see(&mut self, position: usize, document: &Document, start: &Start) {
+        if document.manifest.arg_schemas().is_empty() {
+            return;
+        }
+        let types = self.0.entry(position).or_default();
+        if types.len() < MAX_PROBLEMS && !types.contains(&start.workflow_type) {
+            types.insert(Arc::clone(&start.workflow_type));
+        }
+    }
+
+    /// The hints that no start has the type of a schema, which then checks nothing.
+    fn unused_schemas(&self, expansion: &Expansion) -> Vec<Diagnostic> {
+        let mut hints = Vec::new();
+        for (position, types) in &self.0 {
+            let manifest = &expansion.documents[*position].manifest;
+            if types.len() >= MAX_PROBLEMS {
+                continue;
+            }
+            for (key, _) in manifest.arg_schemas() {
+                if types.contains(&*key.text) {
+                    continue;
+                }
+                let name = crate::manifest::shorten(&key.text);
+                let message = format!("no start has the type `{name}`, so this schema checks none");
+                let hint = Diagnostic::new(Code::Advice, message);
+                let hint = match nearest(&key.text, types.iter().map(|name| &**name)) {
+                    Some(near) => hint.with_help(format!("did you mean `{near}`?")),
+                    None => hint,
+                };
+                hints.push(hint.at(manifest.source(), key.span));
+            }
+        }
+        hints
     }
 }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::payload::Payload;
+use super::payload::{Payload, may_be_escaped};
 use super::start::{Link, Start, VersioningOverride};
 use crate::manifest::duration;
 use crate::manifest::node::holds_expression;
@@ -279,17 +279,16 @@ fn payload_value(payload: &Payload) -> Value {
     json!({"$payload": given})
 }
 
-/// Writes the key `$payload` so that it is not taken for one of ours.
+/// Writes the key `$payload` so that it is not taken for ours, and one that is written like that
+/// so that it stays what it is.
 fn escape(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(escape).collect(),
         Value::Object(entries) => {
-            let sole = entries.len() == 1;
             let entries = entries.into_iter().map(|(key, value)| {
-                let key = if sole && key == "$payload" {
-                    "$$payload".to_owned()
-                } else {
-                    key
+                let key = match may_be_escaped(&key) {
+                    true => format!("${key}"),
+                    false => key,
                 };
                 (key, escape(value))
             });

@@ -66,6 +66,47 @@ impl Selection {
     }
 }
 
+/// Which patterns of a selection match nothing: one that does is mistyped, also beside others.
+#[derive(Debug)]
+pub(super) struct Unmatched<'s> {
+    selection: &'s Selection,
+    /// Positions of the patterns that have matched nothing yet.
+    left: Vec<usize>,
+    /// Reused from one start to the next.
+    matched: Vec<usize>,
+}
+
+impl<'s> Unmatched<'s> {
+    pub(super) fn new(selection: &'s Selection) -> Self {
+        Unmatched {
+            selection,
+            left: (0..selection.patterns.len()).collect(),
+            matched: Vec::new(),
+        }
+    }
+
+    /// Looks at a start, of whatever shard.
+    pub(super) fn see(&mut self, start: &Start) {
+        let Some(matcher) = &self.selection.matcher else {
+            return;
+        };
+        let texts = [Some(&*start.workflow_id), start.name.as_deref()];
+        for text in texts.into_iter().flatten() {
+            if self.left.is_empty() {
+                return;
+            }
+            matcher.matches_into(text, &mut self.matched);
+            self.left.retain(|at| !self.matched.contains(at));
+        }
+    }
+
+    /// The patterns that no start matched.
+    pub(super) fn patterns(self) -> Vec<String> {
+        let pattern = |at: usize| self.selection.patterns[at].clone();
+        self.left.into_iter().map(pattern).collect()
+    }
+}
+
 /// One of several parts of a batch that make up all of it: `1/3`, `2/3`, `3/3`. Which one a start
 /// belongs to depends on its Workflow ID alone: the XXH3 hash of it, 64 bits, modulo the number of
 /// shards, counted from 1.

@@ -85,11 +85,31 @@ pub(super) fn resolve(declared: &[(Key, Node)], overrides: &Overrides) -> Result
             wanted: value.kind(),
             problem,
         })?;
+        forget_places(&mut value.value);
     }
     Ok(Node {
         value: Value::Map(entries.into()),
         span: Span::default(),
     })
+}
+
+/// What was given stands in another file than the manifest, or in none.
+fn forget_places(value: &mut Value) {
+    match value {
+        Value::List(items) => {
+            for item in items {
+                item.span = Span::default();
+                forget_places(&mut item.value);
+            }
+        }
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                (key.span, value.span) = (Span::default(), Span::default());
+                forget_places(&mut value.value);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Reads a text as a value of the declared one's type.

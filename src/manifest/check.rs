@@ -285,6 +285,15 @@ fn retry_policy(start: &StartFields, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The finding that a fairness key is too long.
+pub(super) fn long_fairness_key(path: Vec<Step>, key: &str) -> Finding {
+    let message = format!(
+        "`fairnessKey` has {} bytes, and the service takes at most {MAX_FAIRNESS_KEY_BYTES}",
+        key.len()
+    );
+    Finding::new(Code::OutOfRange, path, message).with_help("shorten it, for example to a hash")
+}
+
 fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
     if let Some(key) = start
         .priority
@@ -292,14 +301,8 @@ fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
         .and_then(|priority| priority.fairness_key.as_ref())
         && key.len() > MAX_FAIRNESS_KEY_BYTES
     {
-        findings.push(Finding::new(
-            Code::OutOfRange,
-            vec!["priority".into(), "fairnessKey".into()],
-            format!(
-                "`fairnessKey` has {} bytes, and the service takes at most {MAX_FAIRNESS_KEY_BYTES}",
-                key.len()
-            ),
-        ).with_help("shorten it, for example to a hash"));
+        let path = vec!["priority".into(), "fairnessKey".into()];
+        findings.push(long_fairness_key(path, key));
     }
     for (index, callback) in start.completion_callbacks.iter().flatten().enumerate() {
         let path = |key: &str| vec!["completionCallbacks".into(), index.into(), key.into()];

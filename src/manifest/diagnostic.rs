@@ -103,6 +103,8 @@ codes! {
     ExpressionFailed => "expression_failed",
     /// Rows that cannot be read, or that lie outside of the manifest's folder.
     RowsFile => "rows_file",
+    /// The folder for temporary files cannot be written to.
+    TemporaryFile => "temporary_file",
     /// A row that is not what it should be.
     InvalidRow => "invalid_row",
     /// An argument schema that cannot be used.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::diagnostic::{Code, Diagnostic};
 use super::locate::{Step, Target, locate};
 use super::node::Node;
+use super::scalar::shorten;
 use super::source::{Source, Span};
 
 /// One thing that is wrong, at a path below some value.
@@ -24,6 +25,52 @@ pub struct Finding {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// What to make of the value as it is written, for a help that shows it.
+    pub rewrite: Option<Rewrite>,
+}
+
+/// What to make of a value so that it has the type that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// A string.
+    Quote,
+    /// A list.
+    List,
+    /// A duration.
+    Unit,
+}
+
+impl Rewrite {
+    /// The help for a value that is written like this, if what is written is worth showing.
+    fn help(self, written: &str) -> Option<String> {
+        let bare = written.trim_matches(['"', '\'']);
+        let inner = bare
+            .strip_prefix("${{")
+            .and_then(|it| it.strip_suffix("}}"));
+        let Some(inner) = inner.filter(|inner| !inner.contains("${{")) else {
+            let shown = shorten(written);
+            return match self {
+                Rewrite::Quote => Some(format!("quote it: `\"{shown}\"`")),
+                Rewrite::List => Some(format!("write a list: `[{shown}]`")),
+                // `0x1F` takes no unit.
+                Rewrite::Unit => None,
+            };
+        };
+        let inner = inner.trim();
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        let shown = shorten(inner);
+        Some(match self {
+            Rewrite::Quote if inner.chars().all(is_name) => {
+                format!("make it text: `${{{{ {shown} | string }}}}`")
+            }
+            Rewrite::Quote => format!("make it text: `${{{{ ({shown}) | string }}}}`"),
+            Rewrite::List => format!("make it a list: `${{{{ [{shown}] }}}}`"),
+            Rewrite::Unit => {
+                let text = format!("${{{{ {shown} }}}}");
+                format!("write a unit: `{text}s`, `{text}m` or `{text}h`")
+            }
+        })
+    }
 }
 
 impl Finding {
@@ -37,7 +84,15 @@ impl Finding {
             cell: None,
             message: message.into(),
             help: None,
+            rewrite: None,
         }
+    }
+
+    /// Says what to make of the value as it is written.
+    #[must_use]
+    pub fn with_rewrite(mut self, rewrite: Rewrite) -> Self {
+        self.rewrite = Some(rewrite);
+        self
     }
 
     /// Says what to write instead.
@@ -63,8 +118,14 @@ impl Finding {
     /// Gives the finding a place that is known, or the part of it that is meant.
     pub fn at(self, source: &Arc<Source>, span: Span) -> Diagnostic {
         let span = self.part.map_or(span, |part| narrow(source, span, &part));
+        let written = source.text().get(span.start as usize..span.end as usize);
+        // A tag or quotes of its own would stand inside of the quotes.
+        let written = written.filter(|it| !it.is_empty() && !it.starts_with('!'));
+        let rewritten = self.rewrite.zip(written);
         let mut diagnostic = Diagnostic::new(self.code, self.message).at(source, span);
-        diagnostic.help = self.help;
+        diagnostic.help = rewritten
+            .and_then(|(it, written)| it.help(written))
+            .or(self.help);
         diagnostic
     }
 }

@@ -5,10 +5,11 @@ use jsonschema::paths::LocationSegment;
 use jsonschema::{JsonType, JsonTypeSet, ValidationError};
 use serde_json::Value as JsonValue;
 
+use super::check;
 use super::diagnostic::{Code, nearest};
 use super::document::Kind;
 use super::duration;
-use super::finding::Finding;
+use super::finding::{Finding, Rewrite};
 use super::instance::TreeNode;
 use super::locate::Step;
 use super::node::{Node, Value};
@@ -216,6 +217,11 @@ fn explain_kind(
             let kind = TypeKind::Multiple(types);
             vec![wrong_type(path, name, &kind, found)]
         }
+        // A schema counts characters, and the service bytes.
+        ValidationErrorKind::MaxLength { .. } if path.last() == Some(&"fairnessKey".into()) => {
+            let text = found.and_then(Node::as_str).unwrap_or_default();
+            vec![check::long_fairness_key(path, text)]
+        }
         ValidationErrorKind::Pattern { .. } => {
             let text = found.and_then(Node::as_str).unwrap_or_default();
             let shown = super::scalar::shorten(text);
@@ -364,16 +370,26 @@ fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>
         wanted.iter().map(|kind| kind_word(*kind)).collect()
     };
     let given = found.map_or("missing", Node::kind);
+    let mut rewrite = None;
     let help = match (wanted.first(), found.map(|node| &node.value)) {
         (Some(JsonType::String), Some(Value::Number(_) | Value::Bool(_))) => {
             let text = found.map(flow_node).unwrap_or_default();
-            Some(if schema::at(&path).is_some_and(is_duration) {
+            let takes_duration = schema::at(&path).is_some_and(is_duration);
+            rewrite = Some(if takes_duration {
+                Rewrite::Unit
+            } else {
+                Rewrite::Quote
+            });
+            Some(if takes_duration {
                 format!("write a unit: `{text}s`, `{text}m` or `{text}h`")
             } else {
                 format!("quote it: `\"{text}\"`")
             })
         }
         (Some(JsonType::Array), Some(value)) if !matches!(value, Value::Map(_)) => {
+            let is_text = matches!(value, Value::String(text) if !text.contains('\n'));
+            let is_scalar = is_text || matches!(value, Value::Number(_) | Value::Bool(_));
+            rewrite = is_scalar.then_some(Rewrite::List);
             found.map(|node| format!("write a list: `[{}]`", flow_node(node)))
         }
         (Some(JsonType::Array), Some(_)) => {
@@ -384,14 +400,11 @@ fn wrong_type(path: Vec<Step>, name: &str, kind: &TypeKind, found: Option<&Node>
         }
         _ => example(&path).or_else(|| item_example(&path)),
     };
-    let finding = Finding::new(
-        Code::WrongType,
-        path,
-        format!("{name} must be {}, and this is {given}", words.join(" or ")),
-    );
-    match help {
-        Some(help) => finding.with_help(help),
-        None => finding,
+    let message = format!("{name} must be {}, and this is {given}", words.join(" or "));
+    Finding {
+        help,
+        rewrite,
+        ..Finding::new(Code::WrongType, path, message)
     }
 }
 

@@ -356,8 +356,8 @@ fn rows_come_through_standard_input_and_are_all_checked_first() {
         .current_dir(folder.path())
         .stdin("id,cents\na,1\n")
         .run()
-        .expect_code(3);
-    let words = "cannot keep standard input in a temporary file";
+        .expect_code(8);
+    let words = "cannot keep standard input in the temporary folder `/nonexistent`";
     assert!(nowhere.stderr.contains(words), "{}", nowhere.stderr);
     let manifest = std::fs::read_to_string(folder.path().join("batch.yaml"));
     let both = Binary::new(["validate", "-"])

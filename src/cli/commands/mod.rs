@@ -16,7 +16,7 @@ use temporal_manifest::expand::vars::Overrides;
 use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
 use temporal_manifest::manifest;
 use temporal_manifest::manifest::bystander::{Bystander, Other};
-use temporal_manifest::manifest::diagnostic::{self, Diagnostic};
+use temporal_manifest::manifest::diagnostic::{self, Code, Diagnostic};
 use temporal_manifest::manifest::source::Source;
 use temporal_manifest::manifest::walk::Exclude;
 use temporal_manifest::report::validation::Validation;
@@ -56,6 +56,45 @@ impl Checked {
     /// Number of problems, also of those that are not kept.
     fn problems(&self) -> u64 {
         self.diagnostics.len() as u64 + self.preflight.hidden
+    }
+
+    /// How it ends where something is wrong.
+    fn refusal(&self) -> Exit {
+        let on_disk = |it: &Diagnostic| it.code == Code::TemporaryFile;
+        if self.diagnostics.iter().any(on_disk) {
+            Exit::NotWritten
+        } else {
+            Exit::Invalid
+        }
+    }
+
+    /// Refuses a part of the starts that is not what it seems. `Err` is how it ends.
+    fn check_selection(
+        &self,
+        selection: &Selection,
+        has_key: bool,
+        global: &GlobalArgs,
+    ) -> Result<(), Exit> {
+        let usage = |message: &str, help: &str| {
+            output::fail(global.output, Exit::Usage, "usage", message, Some(help))
+        };
+        let unmatched = &self.preflight.unmatched;
+        if !unmatched.is_empty() && self.preflight.of > 0 {
+            let patterns: Vec<_> = unmatched.iter().map(|it| format!("`{it}`")).collect();
+            let message = format!(
+                "--select {} matches none of {}",
+                patterns.join(" and "),
+                validate::counted(self.preflight.of, "start")
+            );
+            let help = "each is held against names and Workflow IDs; `render -o jsonl` shows them";
+            return Err(usage(&message, help));
+        }
+        if selection.shard().is_some() && self.preflight.generated > 0 && !has_key {
+            let help = "give the same --idempotency-key to all shards, or every start a workflowId";
+            let message = "without a key, each shard would generate Workflow IDs of its own";
+            return Err(usage(message, help));
+        }
+        Ok(())
     }
 }
 

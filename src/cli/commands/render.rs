@@ -33,10 +33,11 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
             return output::fail(global.output, Exit::Usage, "usage", &error, None);
         }
     };
+    let has_key = key.is_some();
     let wanted = Wanted {
         key,
         digest: false,
-        selection,
+        selection: selection.clone(),
         invocation: settings::invocation(),
     };
     let mut checked = match super::check(&args.paths, wanted, global, environment) {
@@ -47,7 +48,10 @@ pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environm
         if output::wants_data(global.output) {
             output::document(global.output, &checked.to_document(false));
         }
-        return Exit::Invalid;
+        return checked.refusal();
+    }
+    if let Err(exit) = checked.check_selection(&selection, has_key, global) {
+        return exit;
     }
     let out = BufWriter::new(io::stdout().lock());
     let written = match global.output {

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Enviro
     };
     let invalid = checked.show(global, environment);
     let exit = if invalid {
-        Exit::Invalid
+        checked.refusal()
     } else {
         Exit::Success
     };

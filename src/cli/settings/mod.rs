@@ -64,13 +64,19 @@ pub(crate) fn given_key(
     flag: Option<&str>,
     environment: &Environment,
 ) -> Result<Option<IdempotencyKey>, SettingError> {
-    let variable = environment.variable("TEMPORAL_MANIFEST_IDEMPOTENCY_KEY");
-    match flag.or(variable) {
-        Some(key) if key.trim().is_empty() => {
+    const VARIABLE: &str = "TEMPORAL_MANIFEST_IDEMPOTENCY_KEY";
+    // Unlike other variables: who sets it wants a key, and a random one would start twice.
+    let variable = environment.variables.get(VARIABLE).map(String::as_str);
+    let is_empty = |key: &str| key.trim().is_empty();
+    match (flag, variable) {
+        (Some(key), _) if is_empty(key) => {
             Err(SettingError::new("the idempotency key must not be empty"))
         }
-        Some(key) => Ok(Some(IdempotencyKey::given(key))),
-        None => Ok(None),
+        (None, Some(key)) if is_empty(key) => Err(SettingError::new(format!(
+            "the idempotency key must not be empty, and {VARIABLE} is; unset it to have a random one"
+        ))),
+        (Some(key), _) | (None, Some(key)) => Ok(Some(IdempotencyKey::given(key))),
+        (None, None) => Ok(None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,13 @@ use crate::manifest::source::{Source, Span, hex};
 
 /// Most bytes of a row that are shown with a problem.
 const SHOWN_BYTES: u64 = 64 * 1024;
+
+/// What to do about a path that cannot be used.
+const PATHS: &str = "a path is relative to the manifest's folder and may not leave it without `--allow-outside`; `-` is standard input";
+
+/// What to do about a temporary folder that cannot be written to.
+pub(in crate::expand) const TEMPORARY_FOLDER: &str =
+    "make room there, or name another folder by the variable TMPDIR";
 
 /// The name of standard input in messages and reports.
 const STANDARD_INPUT: &str = "<stdin>";
@@ -47,19 +54,22 @@ impl RowFiles {
     /// Opens a file, or what was read from standard input for `-`.
     ///
     /// # Errors
-    /// What is wrong, as a message.
+    /// The file cannot be read or may not be, or standard input cannot be kept.
     pub(in crate::expand) fn open(
         &self,
         file: &str,
         folder: Folder<'_>,
-    ) -> Result<Arc<RowsFile>, String> {
+    ) -> Result<Arc<RowsFile>, RowProblem> {
         let is_standard_input = file == "-";
         if is_standard_input && self.standard_input_is_taken {
-            return Err("standard input is the manifest, and cannot be its rows too".to_owned());
+            let message = "standard input is the manifest, and cannot be its rows too";
+            return Err(RowProblem::new(Code::RowsFile, message)
+                .with_help("name the manifest by its path, or the rows"));
         }
+        let refused = |message| RowProblem::new(Code::RowsFile, message).with_help(PATHS);
         let found = match is_standard_input {
             true => None,
-            false => Some(folder.open(file)?),
+            false => Some(folder.open(file).map_err(refused)?),
         };
         let path = found.as_ref().map(|found| found.real.clone());
         let path = path.unwrap_or_else(|| PathBuf::from(file));
@@ -69,13 +79,7 @@ impl RowFiles {
         }
         let (name, opened) = match found {
             Some(found) => (folder.join(file).display().to_string(), found.file),
-            None => {
-                let kept = keep_standard_input().map_err(|error| {
-                    // The file may be what fails, and its name would tell nobody anything.
-                    format!("cannot keep standard input in a temporary file: {error}")
-                })?;
-                (STANDARD_INPUT.to_owned(), kept)
-            }
+            None => (STANDARD_INPUT.to_owned(), keep_standard_input()?),
         };
         let opened = Arc::new(RowsFile {
             name,
@@ -100,10 +104,35 @@ impl RowFiles {
 
 /// Keeps standard input in a file without a name. Rows are read twice, so that all of them are
 /// checked before the first start, and there may be more than fit into memory.
-fn keep_standard_input() -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
-    Ok(file)
+fn keep_standard_input() -> Result<File, RowProblem> {
+    // The name of the file would tell nobody anything.
+    let cannot_keep = |error: io::Error| {
+        let cause = error
+            .get_ref()
+            .and_then(|it| it.source())
+            .map(ToString::to_string);
+        let cause = cause.unwrap_or_else(|| error.to_string());
+        let folder = std::env::temp_dir();
+        let folder = folder.display();
+        let message =
+            format!("cannot keep standard input in the temporary folder `{folder}`: {cause}");
+        RowProblem::new(Code::TemporaryFile, message).with_help(TEMPORARY_FOLDER)
+    };
+    let cannot_read = |error: io::Error| {
+        let message = format!("cannot read standard input: {error}");
+        RowProblem::new(Code::RowsFile, message)
+    };
+    let mut file = tempfile::tempfile().map_err(cannot_keep)?;
+    let mut input = io::stdin().lock();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(file),
+            Ok(read) => file.write_all(&buffer[..read]).map_err(cannot_keep)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(cannot_read(error)),
+        }
+    }
 }
 
 /// A file with rows.

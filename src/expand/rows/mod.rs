@@ -16,7 +16,7 @@ use crate::manifest::diagnostic::{Code, Place};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::{Source, Span};
 
-pub(super) use file::{RowFiles, RowsFile};
+pub(super) use file::{RowFiles, RowsFile, TEMPORARY_FOLDER};
 pub(super) use matrix::Matrix;
 
 /// Longest row, in bytes: twice what fits into a start.
@@ -51,13 +51,19 @@ impl Rows {
                 let (items, source) = (Arc::clone(items), Arc::clone(manifest));
                 Box::new((0..items.len()).map(move |position| {
                     let item = &items[position];
+                    // What an expression came to stands nowhere.
+                    let origin = if item.span == Span::default() {
+                        Origin::Combination
+                    } else {
+                        Origin::Written {
+                            source: Arc::clone(&source),
+                            span: item.span,
+                        }
+                    };
                     Ok(Row {
                         number: position as u64 + 1,
                         cells: Cells::of(item.clone()),
-                        origin: Origin::Written {
-                            source: Arc::clone(&source),
-                            span: item.span,
-                        },
+                        origin,
                     })
                 }))
             }
@@ -208,7 +214,7 @@ enum Origin {
     },
     /// A place in the manifest.
     Written { source: Arc<Source>, span: Span },
-    /// Nowhere: values of several lists.
+    /// Nowhere: values of several lists, or of an expression.
     Combination,
 }
 

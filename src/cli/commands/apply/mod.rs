@@ -130,7 +130,7 @@ fn prepare(
         if output::wants_data(global.output) {
             output::document(global.output, &checked.to_document(false));
         }
-        return Err(Exit::Invalid);
+        return Err(checked.refusal());
     }
     for path in &args.report {
         files::check(path).map_err(|error| {
@@ -144,23 +144,7 @@ fn prepare(
         shard: selection.shard().map(|shard| shard.to_string()),
         of: checked.preflight.of,
     });
-    if total == 0
-        && selected
-            .as_ref()
-            .is_some_and(|it| it.shard.is_none() && it.of > 0)
-    {
-        let of = super::validate::counted(checked.preflight.of, "start");
-        let message = format!("--select matches none of {of}");
-        let help = "it is held against names and Workflow IDs; `render -o jsonl` shows them";
-        return Err(usage(&message, Some(help)));
-    }
-    if selection.shard().is_some() && checked.preflight.generated > 0 && !key.is_given() {
-        let help = "give the same --idempotency-key to all shards, or every start a workflowId";
-        return Err(usage(
-            "without a key, each shard would generate Workflow IDs of its own",
-            Some(help),
-        ));
-    }
+    checked.check_selection(&selection, key.is_given(), global)?;
     let keeps_outcomes = args.journal.is_some()
         || unfinished.is_some()
         || !args.report.is_empty()
@@ -238,6 +222,11 @@ fn prepare(
     output::say(&format!("idempotency key: {key}"));
     if checked.preflight.of == 0 {
         output::say("note: there is nothing to start, because there are no rows");
+    }
+    if selection.shard().is_some() && !context.key.is_given() {
+        output::say(
+            "note: each shard without --idempotency-key has a key of its own, so `report --merge` cannot join their journals",
+        );
     }
     let repeats = !context.key.is_given() && checked.preflight.repeatable > 0;
     if repeats && !environment.stderr_is_terminal {
