@@ -35,7 +35,8 @@ fn validate(folder: &Folder, words: &[&str]) -> Finished {
 
 #[test]
 fn links_that_lead_out_of_a_folder_are_refused() {
-    let targets: [(&str, fn(&Folder)); 4] = [
+    type Case = (&'static str, fn(&Folder));
+    let targets: [Case; 4] = [
         ("a process's variables", |folder| {
             symlink("/proc/self/environ", folder.path().join("p/leak.yaml")).expect("a link");
         }),

@@ -306,3 +306,34 @@ fn names_with_characters_that_act_are_refused() {
         assert!(finished.stderr.contains(code), "{field}: {text:?}");
     }
 }
+
+#[test]
+fn rendered_manifests_act_on_terminals_and_ci_logs() {
+    let folder = Folder::new();
+    let args = [
+        HOSTILE,
+        "one\n::error::two",
+        "one\n   ::error::two\n",
+        "::error::one",
+        "a ##[add-mask]b",
+        "\u{202e}turned",
+        "\u{e0041}\u{85}\u{9b}",
+        "\u{1f600} ünï",
+    ];
+    let start = json!({"type": "T", "taskQueue": "q", "workflowId": "w", "args": args});
+    let manifest = folder.starts([start]);
+    let rendered = Binary::new(["render"])
+        .arg(&manifest)
+        .run()
+        .expect_code(0)
+        .stdout;
+    assert!(!breaches(&rendered, false).is_empty(), "{rendered}");
+    // It is the same manifest.
+    let again = folder.write("again.yaml", &rendered);
+    let lines = Binary::new(["render", "-o", "jsonl"])
+        .arg(&again)
+        .run()
+        .expect_code(0);
+    let line: serde_json::Value = serde_json::from_str(&lines.stdout).expect("it is JSON");
+    assert_eq!(line["start"]["args"], json!(args));
+}
