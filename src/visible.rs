@@ -90,20 +90,37 @@ pub fn without_commands(line: &str) -> Cow<'_, str> {
 /// and no string is a command. Hidden characters can only be inside of strings there; line breaks
 /// between values are left.
 pub fn json(text: &str) -> Cow<'_, str> {
+    let mut units = [0; 2];
+    escaped(text, |c, shown| {
+        for unit in c.encode_utf16(&mut units) {
+            write!(shown, "\\u{unit:04x}").expect("writing to a string cannot fail");
+        }
+    })
+}
+
+/// The same for JSON that is to be read as YAML, which joins no halves of a character.
+pub fn json_as_yaml(text: &str) -> Cow<'_, str> {
+    escaped(text, |c, shown| {
+        let written = match u32::from(c) {
+            point @ ..=0xFFFF => write!(shown, "\\u{point:04x}"),
+            point => write!(shown, "\\U{point:08x}"),
+        };
+        written.expect("writing to a string cannot fail");
+    })
+}
+
+fn escaped(text: &str, mut write: impl FnMut(char, &mut String)) -> Cow<'_, str> {
     let hides = |c: char| c >= '\u{7f}' && is_hidden(c);
     let is_plain = text.bytes().all(|byte| byte < 0x7f) || !text.contains(hides);
     if is_plain && !text.contains("##") {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
-    let mut units = [0; 2];
     let mut before = None;
     for c in text.chars() {
         // `##` is no JSON but in a string.
         if hides(c) || (c == '#' && before == Some('#')) {
-            for unit in c.encode_utf16(&mut units) {
-                write!(shown, "\\u{unit:04x}").expect("writing to a string cannot fail");
-            }
+            write(c, &mut shown);
         } else {
             shown.push(c);
         }

@@ -102,13 +102,23 @@ fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failur
 /// A value as an item of a block list.
 fn yaml_item(value: &serde_json::Value) -> io::Result<String> {
     let json = value.to_string();
-    // The YAML writer adds spaces after these two in a quoted string, and does not quote a key
-    // that would merge. JSON is YAML too.
-    if json.contains(['\u{2028}', '\u{2029}']) || json.contains(r#""<<":"#) {
-        let json = json.replace('\u{2028}', "\\u2028");
-        return Ok(format!("- {}\n", json.replace('\u{2029}', "\\u2029")));
+    let shown = visible::json_as_yaml(&json);
+    // The YAML writer adds spaces after some hidden characters and leaves others as they are, does
+    // not quote a key that would merge, and gives a text's lines lines of their own, which a CI
+    // system may take for commands. JSON is YAML too.
+    if shown != json || json.contains(r#""<<":"#) || may_begin_a_command(&json) {
+        return Ok(format!("- {shown}\n"));
     }
     serde_yaml::to_string(&[value]).map_err(io::Error::other)
+}
+
+/// Whether a line of a string, or a key, in this JSON begins with `::`.
+fn may_begin_a_command(json: &str) -> bool {
+    json.match_indices("::").any(|(at, _)| {
+        let before = json[..at].trim_end_matches(' ');
+        let begins = ["\"", "\\n", "\\r", "\\t", "\\f"];
+        begins.iter().any(|it| before.ends_with(it))
+    })
 }
 
 /// One JSON line for each start.
