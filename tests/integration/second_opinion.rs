@@ -8,6 +8,7 @@ use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::manifest::node::Node;
 use temporal_manifest::manifest::reader;
 use temporal_manifest::manifest::source::Source;
+use temporal_manifest::visible;
 
 use crate::examples::manifest_files;
 use crate::support::binary::{Binary, Folder};
@@ -336,9 +337,15 @@ fn strings_survive_rendering() {
     }
     for text in STRINGS.iter().filter(|text| !text.is_empty()) {
         let text = text.replace('\0', "0");
-        let fields = json!({"workflowId": text, "name": text, "memo": {text.clone(): text}, "staticDetails": text});
+        // A name has no blanks around it, and nothing that nobody sees.
+        let seen = |c| if visible::acts(c) { '?' } else { c };
+        let name: String = text.trim().chars().map(seen).collect();
+        let name = if name.is_empty() { "blank" } else { &name };
+        let fields = json!({"workflowId": name, "name": name, "memo": {text.clone(): text}, "staticDetails": text});
         let rendered = survives_rendering(&manifest(fields));
-        assert_eq!(starts(&rendered)[0]["start"]["workflowId"], json!(text));
+        let start = &starts(&rendered)[0]["start"];
+        assert_eq!(start["workflowId"], json!(name));
+        assert_eq!(start["staticDetails"], json!(text));
     }
 }
 
