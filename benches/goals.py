@@ -75,6 +75,9 @@ GOALS = {
     "used": Goal("9", "steady limit, the worst: share of it used", LEAST, 0.85, 0.95, SHARE),
     "refused": Goal("9", "steady limit, the worst: calls refused", MOST, 0.15, 0.05, SHARE),
     "used, changing": Goal("9b", "changing limit, the worst: used", LEAST, None, 0.85, SHARE),
+    "used, small": Goal("9c", "bucket of 0.1 s, 30 s: share of it used", LEAST, 0.95, 0.98, SHARE),
+    "used, small, first 3 s": Goal("9c", "bucket of 0.1 s, the first 3 s: used", LEAST, 0.85, 0.95, SHARE),
+    "used, at random": Goal("9d", "refused whatever the rate, the worst: used", LEAST, 0.7, 0.9, SHARE),
     "refused, changing": Goal("9b", "changing limit, the worst: refused", MOST, None, 0.15, SHARE),
 }  # fmt: skip
 

@@ -24,6 +24,12 @@ class Scene:
     rival: float = 0.0
     rival_from: float = 0.0
     rival_until: float = 0.0
+    # Share of all calls that is refused at random, and seconds of every other stretch in which all
+    # are: what is to be had is then what a client without a pace would get through.
+    refuse: float = 0.0
+    closed_every: float | None = None
+    # Seconds, if they are others than those of all scenes.
+    seconds: float | None = None
     # Which goals it counts for: the name's ending, or none.
     goal: str | None = None
 
@@ -37,7 +43,13 @@ def scenes(seconds: float) -> list[Scene]:
     return [
         Scene("50/s", [50], goal=""),
         Scene("1,000/s", [1000], goal=""),
-        Scene("1,000/s, bucket of 0.1 s", [1000], burst=0.1),
+        Scene("1,000/s, bucket of 0.1 s", [1000], burst=0.1, goal=", small"),
+        Scene(
+            "1,000/s, bucket of 0.1 s, 3 s", [1000], burst=0.1, seconds=3, goal=", small, first 3 s"
+        ),
+        Scene("1,000/s, 30 % refused at random", [1000], refuse=0.3, goal=", at random"),
+        Scene("1,000/s, 50 % refused at random", [1000], refuse=0.5, goal=", at random"),
+        Scene("1,000/s, closed every other 0.5 s", [1000], closed_every=0.5, goal=", at random"),
         Scene("5,000/s", [5000], goal=""),
         Scene(f"1,000/s and 300/s by turns of {third:.0f} s", [1000, 300], goal=changing),
         Scene(
@@ -82,7 +94,12 @@ def share_of_limit(
 ) -> tuple[float, float]:
     """Share of what the limit left to this client, and share of its calls that were refused."""
     flags = ["--limit", ",".join(map(str, scene.limits)), "--burst", scene.burst]
+    seconds = scene.seconds or seconds
     flags += ["--change-every", seconds / 3, "--seconds", seconds]
+    if scene.refuse:
+        flags += ["--refuse", scene.refuse]
+    if scene.closed_every:
+        flags += ["--closed-every", scene.closed_every]
     # More than the limit lets through in the time, so that there always is another start.
     starts = int(scene.most(seconds) * 1.1) + 1000
     with Frontend(programs.frontend, *flags) as frontend, tempfile.TemporaryFile("w+") as log:

@@ -54,7 +54,8 @@ mod generated {
 const RIVAL: &str = "rival-";
 
 const USAGE: &str = "usage: null_frontend [--latency MILLISECONDS] [--seconds S] [--distinct N]
-                     [--limit R[,R...] [--burst SECONDS] [--change-every SECONDS]]";
+                     [--limit R[,R...] [--burst SECONDS] [--change-every SECONDS]]
+                     [--refuse SHARE | --closed-every SECONDS]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -81,6 +82,10 @@ struct Settings {
     limits: Vec<f64>,
     burst: f64,
     change_every: f64,
+    /// Share of all calls that is refused at random, whatever the rate.
+    refuse: f64,
+    /// Every other stretch of so many seconds everything is refused.
+    closed_every: Option<f64>,
     /// Workflow IDs that end in a number below this one are told apart.
     distinct: usize,
 }
@@ -93,6 +98,8 @@ impl Default for Settings {
             limits: Vec::new(),
             burst: 1.0,
             change_every: 10.0,
+            refuse: 0.0,
+            closed_every: None,
             distinct: 0,
         }
     }
@@ -108,10 +115,18 @@ impl Settings {
             }
             "--burst" => self.burst = value.parse()?,
             "--change-every" => self.change_every = value.parse()?,
+            "--refuse" => self.refuse = value.parse()?,
+            "--closed-every" => self.closed_every = Some(value.parse()?),
             "--distinct" => self.distinct = value.parse()?,
             _ => return Err(USAGE.into()),
         }
         Ok(())
+    }
+
+    /// Whether a call at a time after the first start gets as far as the limit.
+    fn is_open(&self, at: f64) -> bool {
+        let is_closed = |every: f64| (at / every) as u64 % 2 == 1;
+        !self.closed_every.is_some_and(is_closed) && fastrand::f64() >= self.refuse
     }
 
     /// The limit at a time after the first start. The limits take turns.
@@ -323,10 +338,11 @@ impl Frontend {
     fn arrive(self: &Arc<Self>, workflow_id: &str) -> (bool, u64) {
         let mut tally = self.tally();
         let now = self.elapsed(&mut tally);
-        let passes = self.settings.limits.is_empty() || {
-            tally.fill(&self.settings, now);
-            tally.take()
-        };
+        let passes = self.settings.is_open(now)
+            && (self.settings.limits.is_empty() || {
+                tally.fill(&self.settings, now);
+                tally.take()
+            });
         tally.number += 1;
         if !tally.closed {
             let calls = if workflow_id.starts_with(RIVAL) {
