@@ -9,6 +9,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
 
+use super::report_files::Target;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -220,7 +222,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) resume: Option<PathBuf>,
     /// Write the report to a file too; FORMAT is json. Repeatable
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
-    pub(crate) report: Vec<PathBuf>,
+    pub(crate) report: Vec<Target>,
     /// Wait for the Workflows and collect their results
     #[arg(long)]
     pub(crate) wait: bool,
@@ -424,9 +426,9 @@ fn parse_shard(text: &str) -> Result<ShardChoice, String> {
         })
 }
 
-fn parse_report(text: &str) -> Result<PathBuf, String> {
+fn parse_report(text: &str) -> Result<Target, String> {
     match text.split_once('=') {
-        Some(("json", file)) if !file.is_empty() => Ok(PathBuf::from(file)),
+        Some(("json", file)) if !file.is_empty() => Ok(Target::of(file)),
         _ => Err("write json=FILE".to_owned()),
     }
 }

@@ -29,7 +29,8 @@ pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &s
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
             _ => (word.as_str(), None),
         };
-        let is_secret = SECRET.contains(&flag);
+        // An address may hold a password.
+        let is_secret = SECRET.contains(&flag) || flag == "--address" && word.contains('@');
         if !is_secret && !LEFT_OUT.contains(&flag) {
             command.push(quoted(&word));
             continue;

@@ -10,6 +10,7 @@ mod exit;
 mod help;
 mod misspelt;
 mod output;
+mod report_files;
 mod settings;
 mod signals;
 
@@ -84,17 +85,20 @@ fn usage(mut error: clap::Error) -> Exit {
     }
     misspelt::explain(&mut error, &words, &help::command());
     let error = with_visible_words(error);
-    if !wants_json(&words) {
-        let _ = error.print();
-        return Exit::Usage;
-    }
     let text = error.render().to_string();
     let mut paragraphs = text.trim().split("\n\n").map(str::trim);
     let message = paragraphs.next().unwrap_or_default();
     let message = message.trim_start_matches("error: ").replace("\n  ", " ");
     let help = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: "));
-    let json = Some(OutputFormat::Json);
-    output::fail(json, Exit::Usage, "usage", &message, help)
+    if wants_json(&words) {
+        let json = Some(OutputFormat::Json);
+        output::fail(json, Exit::Usage, "usage", &message, help);
+    } else {
+        let _ = error.print();
+        output::keep_for_reports(Exit::Usage, "usage", &message, help);
+    }
+    report_files::replace_unparsed(&words);
+    Exit::Usage
 }
 
 /// Flags whose values are not repeated when they are wrong.

@@ -1,6 +1,7 @@
 //! Standard output and standard error. Data goes to the one, words for people to the other.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity};
@@ -15,6 +16,29 @@ use super::settings;
 
 /// Width of text where there is no terminal.
 const DEFAULT_WIDTH: usize = 100;
+
+/// The document that last said what was wrong. Report files get it too, and are written where only
+/// the exit code is known.
+static LAST: Mutex<Option<String>> = Mutex::new(None);
+
+/// The document that last said what was wrong, if something was.
+pub(crate) fn last_document() -> Option<String> {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    last.clone()
+}
+
+/// Says what is wrong as a document, if data is wanted, and keeps it for report files.
+pub(crate) fn refusal(format: Option<OutputFormat>, refusal: &impl Serialize) {
+    let text = serde_json::to_string_pretty(refusal);
+    let text = text.expect("our own documents can be written as JSON");
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    *last = Some(format!("{}\n", visible::json(&text)));
+    drop(last);
+    if wants_data(format) {
+        // What is wrong matters more than that nobody could be told.
+        document(format, refusal);
+    }
+}
 
 /// Writes data to standard output. A reader that has gone is no error: nobody is left to tell.
 pub(crate) fn data(text: &str) -> Exit {
@@ -62,17 +86,29 @@ pub(crate) fn fail(
     if let Some(help) = help {
         say(&format!("  help: {help}"));
     }
-    let error = ErrorFacts {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        help: help.map(str::to_owned),
-        exit_code: exit.code(),
-    };
-    if wants_data(format) {
-        // The error matters more than that nobody could be told.
-        document(Some(OutputFormat::Jsonl), &Problem { error });
-    }
+    // An error is one line in either form.
+    let format = format.map(|format| match format {
+        OutputFormat::Json => OutputFormat::Jsonl,
+        other => other,
+    });
+    refusal(format, &problem(exit, code, message, help));
     exit
+}
+
+/// Keeps an error that is told elsewhere for report files.
+pub(crate) fn keep_for_reports(exit: Exit, code: &str, message: &str, help: Option<&str>) {
+    refusal(None, &problem(exit, code, message, help));
+}
+
+fn problem(exit: Exit, code: &str, message: &str, help: Option<&str>) -> Problem {
+    Problem {
+        error: ErrorFacts {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            help: help.map(str::to_owned),
+            exit_code: exit.code(),
+        },
+    }
 }
 
 /// Whether what is found is wanted as data.

@@ -9,6 +9,7 @@ pub mod drawing;
 pub mod duration;
 pub mod fields;
 pub mod finding;
+pub mod inputs;
 mod instance;
 pub mod json;
 pub mod locate;

@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
+use super::inputs;
 use rustix::fs::{CWD, Mode, OFlags, fcntl_setfl, openat};
 
 /// How often a file is looked for that somebody moves at the same time.
@@ -112,6 +113,7 @@ fn open_once(path: &Path, below: Option<&Path>) -> Result<Opened, OpenError> {
     if !file.metadata()?.is_file() {
         return Err(OpenError::NotAFile);
     }
+    inputs::note(&file);
     // Regular files are read alike with the flag and without, but on some network file systems.
     fcntl_setfl(&file, OFlags::empty()).map_err(io::Error::from)?;
     Ok(Opened { file, real })

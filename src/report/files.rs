@@ -1,23 +1,37 @@
 //! Writes report files whole or not at all.
 
-use std::fs::{OpenOptions, Permissions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+/// Longest time that a pipe's reader may take nothing. Everything else is done by then, and a pipe
+/// without a reader would keep the program for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes that are handed to a pipe at a time.
+const PIECE: usize = 16 * 1024;
+
+/// Most links that a path may lead through.
+const MAX_LINKS: u32 = 40;
 
 /// Writes a file by way of a temporary one beside it: whoever reads `path` finds the old content
 /// or the new one, never half of it, whenever this process or the machine stops. A link stays a
-/// link. What is no file, such as a pipe or a terminal, is written to directly.
+/// link. What is no file, such as a pipe or a terminal, is written to directly, as long as somebody
+/// reads it.
 ///
 /// # Errors
-/// The folder cannot be written to, or `write` fails; `path` is as it was then.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+/// The folder cannot be written to, or `write` fails; `path` is as it was then. Nobody reads a pipe.
+pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let Target::File(path) = target(path)? else {
-        let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
-        return write(&mut out).and_then(|()| out.flush());
+        let mut document = BufWriter::new(tempfile::tempfile()?);
+        write(&mut document)?;
+        let document = document
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        return hand_over(path, document);
     };
     let path = path.as_path();
     let there = std::fs::metadata(path).ok().map(|it| it.permissions());
@@ -35,8 +49,7 @@ pub fn write_atomically(
     Ok(())
 }
 
-/// Finds out beforehand what would keep [`write_atomically`] from writing, as far as that can be
-/// known.
+/// Finds out beforehand what would keep [`write`] from writing, as far as that can be known.
 ///
 /// # Errors
 /// The folder is missing or cannot be written to, or `path` is a folder.
@@ -44,6 +57,43 @@ pub fn check(path: &Path) -> io::Result<()> {
     match target(path)? {
         Target::File(path) => temporary(&path, 0o600).map(drop),
         Target::Special => Ok(()),
+    }
+}
+
+/// Which file a name leads to, whatever other names it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity(Which);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Which {
+    /// A file that is there: its device and inode.
+    Inode(u64, u64),
+    /// One that is not yet: its folder without links, and its name.
+    Name(PathBuf),
+}
+
+impl Identity {
+    /// Of the file at a path, or of the one that would be made there. What is no regular file has
+    /// none: anybody may write to a device.
+    pub fn of(path: &Path) -> Option<Self> {
+        match std::fs::metadata(path) {
+            Ok(there) => there
+                .is_file()
+                .then(|| Identity(Which::Inode(there.dev(), there.ino()))),
+            Err(_) => {
+                let path = behind_links(path);
+                let folder = folder_of(&path).canonicalize().ok()?;
+                Some(Identity(Which::Name(folder.join(path.file_name()?))))
+            }
+        }
+    }
+
+    /// Its device and inode, if it is there.
+    pub fn inode(&self) -> Option<(u64, u64)> {
+        match self.0 {
+            Which::Inode(device, inode) => Some((device, inode)),
+            Which::Name(_) => None,
+        }
     }
 }
 
@@ -60,21 +110,83 @@ fn target(path: &Path) -> io::Result<Target> {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(there) if there.is_file() => path.canonicalize().map(Target::File),
         Ok(_) => Ok(Target::Special),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Target::File(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Target::File(behind_links(path)))
+        }
         Err(error) => Err(error),
+    }
+}
+
+/// Where links lead that end at nothing.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = folder_of(&path).join(next),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+/// Writes a document to what is no file. A thread of its own does so, which is left behind when
+/// nobody reads: neither opening nor writing can be ended from outside.
+fn hand_over(path: &Path, mut document: File) -> io::Result<()> {
+    document.rewind()?;
+    let path = path.to_owned();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::Builder::new().spawn(move || {
+        let copied = copy(&path, &mut document, &sender);
+        // A receiver that has gone has lost its patience.
+        let _ = sender.send(Some(copied));
+    })?;
+    loop {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(None) => {}
+            Ok(Some(copied)) => return copied,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("the writing thread has ended"));
+            }
+        }
+    }
+}
+
+/// Copies a document piece by piece, and says after each that it was taken.
+fn copy(
+    path: &Path,
+    document: &mut File,
+    taken: &SyncSender<Option<io::Result<()>>>,
+) -> io::Result<()> {
+    let mut out = OpenOptions::new().write(true).open(path)?;
+    let mut piece = [0; PIECE];
+    loop {
+        let length = document.read(&mut piece)?;
+        if length == 0 {
+            return out.flush();
+        }
+        out.write_all(&piece[..length])?;
+        if taken.send(None).is_err() {
+            return Ok(());
+        }
     }
 }
 
 /// A new file beside another one, with this mode under the umask.
 fn temporary(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
+        .tempfile_in(folder_of(path))
         .map_err(without_path)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// The system's own words, without the name of a temporary file that nobody knows.

@@ -176,12 +176,39 @@ fn shards_that_do_not_belong_together_are_not_merged() {
         "{}",
         finished.stderr
     );
-    let finished = merge(&["one", "one"]).expect_code(8);
-    assert!(
-        finished.stderr.contains("is in two of the journals"),
-        "{}",
-        finished.stderr
+    folder.write(
+        "copy",
+        std::fs::read(folder.path().join("one")).expect("it is there"),
     );
+    for (journals, words) in [
+        (
+            ["one", "one"],
+            "the journals `one` and `one` are the same file",
+        ),
+        (
+            ["one", "./one"],
+            "the journals `one` and `./one` are the same file",
+        ),
+        (
+            ["one", "copy"],
+            "the journals `one` and `copy` both have start ",
+        ),
+    ] {
+        let finished = merge(&journals).expect_code(2);
+        let document: Value = serde_json::from_str(&finished.stdout).expect("JSON");
+        let message = document["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(words), "{message}");
+        assert_eq!(document["error"]["exitCode"], 2);
+        assert!(finished.stderr.contains(words), "{}", finished.stderr);
+    }
+    // One document has room for one report.
+    let finished = Binary::new(["report", "one", "two", "-o", "json"])
+        .current_dir(folder.path())
+        .run()
+        .expect_code(2);
+    let document: Value = serde_json::from_str(&finished.stdout).expect("one document");
+    let message = document["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.ends_with("`one`, `two`"), "{message}");
     // A shard that is missing is not passed over: its starts were not made.
     let report = Report::of(&merge(&["one"]).expect_code(6));
     assert_eq!(report.count("total"), 90);

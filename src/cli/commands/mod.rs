@@ -133,11 +133,9 @@ fn invalid(
     environment: &Environment,
 ) -> Exit {
     output::diagnostics(diagnostics, 0, global, environment);
-    if output::wants_data(global.output) {
-        let records = diagnostics.iter().map(Diagnostic::to_record);
-        let document = Validation::new(false, files, 0, records.collect(), 0);
-        output::document(global.output, &document);
-    }
+    let records = diagnostics.iter().map(Diagnostic::to_record);
+    let document = Validation::new(false, files, 0, records.collect(), 0);
+    output::refusal(global.output, &document);
     Exit::Invalid
 }
 

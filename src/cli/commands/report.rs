@@ -2,10 +2,12 @@
 
 use std::io::{self, BufWriter, Write};
 use std::iter::Peekable;
+use std::path::Path;
 
 use jiff::Timestamp;
 use temporal_manifest::journal::record::{Header, StartRecord};
 use temporal_manifest::journal::{Journal, JournalError};
+use temporal_manifest::report::files::Identity;
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::Table;
 use temporal_manifest::report::{json, jsonl};
@@ -17,6 +19,15 @@ use crate::cli::exit::Exit;
 use crate::cli::{output, settings};
 
 pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+    if !args.merge && args.journals.len() > 1 && global.output == Some(OutputFormat::Json) {
+        let names: Vec<String> = args.journals.iter().map(|path| named(path)).collect();
+        let message = format!(
+            "`-o json` prints one document, and these journals have a report each: {}",
+            names.join(", ")
+        );
+        let help = "add --merge if they are shards of one apply, or render them one by one";
+        return output::fail(global.output, Exit::Usage, "usage", &message, Some(help));
+    }
     let mut parts = Vec::new();
     for path in &args.journals {
         match Journal::open(path, false, |_| {}) {
@@ -27,10 +38,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
     let batches = if args.merge {
         match Batch::merged(parts) {
             Ok(batch) => vec![batch],
-            Err(message) => {
-                let help = "merge the journals that all shards of one apply have written";
-                return output::fail(global.output, Exit::Usage, "journal", &message, Some(help));
-            }
+            Err(error) => return cannot_merge(global.output, &error),
         }
     } else {
         parts.into_iter().map(Batch::single).collect()
@@ -41,10 +49,65 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
     exits.fold(Exit::Success, Exit::first)
 }
 
+/// Why journals are no parts of one apply.
+#[derive(Debug, thiserror::Error)]
+enum NotParts {
+    /// They are not about the same.
+    #[error("the journals {first} and {other} differ in {what}")]
+    Differ {
+        first: String,
+        other: String,
+        what: &'static str,
+    },
+    /// One is named twice.
+    #[error("the journals {first} and {other} are the same file")]
+    SameFile { first: String, other: String },
+    /// Both say what became of a start.
+    #[error("the journals {first} and {other} both have start {index}")]
+    SameStart {
+        first: String,
+        other: String,
+        index: u64,
+    },
+    /// There is none.
+    #[error("no journal is given")]
+    None,
+}
+
+fn cannot_merge(format: Option<OutputFormat>, error: &NotParts) -> Exit {
+    let help = match error {
+        NotParts::SameFile { .. } => "name each journal once",
+        NotParts::SameStart { .. } => {
+            "of journals that were written one after the other for one shard, merge the last"
+        }
+        NotParts::Differ { .. } | NotParts::None => {
+            "merge the journals that all shards of one apply have written"
+        }
+    };
+    output::fail(
+        format,
+        Exit::Usage,
+        "journal",
+        &error.to_string(),
+        Some(help),
+    )
+}
+
+/// A journal as messages call it.
+fn named(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
 /// A journal and what it is about.
 struct Part {
     journal: Journal,
     header: Header,
+}
+
+impl Part {
+    fn name(&self) -> String {
+        self.journal.path().map(named).unwrap_or_default()
+    }
 }
 
 /// What one report is made of.
@@ -65,14 +128,23 @@ impl Batch {
     }
 
     /// All shards as one. `Err` says why they are not parts of the same.
-    fn merged(parts: Vec<Part>) -> Result<Self, String> {
+    fn merged(parts: Vec<Part>) -> Result<Self, NotParts> {
+        let mut names = Vec::new();
+        for part in &parts {
+            let (name, identity) = (part.name(), part.journal.path().and_then(Identity::of));
+            let same = names.iter().find(|(_, known)| *known == identity);
+            if let Some((first, _)) = same.filter(|_| identity.is_some()) {
+                return Err(NotParts::SameFile {
+                    first: String::clone(first),
+                    other: name,
+                });
+            }
+            names.push((name, identity));
+        }
         let mut parts = parts.into_iter();
-        let Part { journal, header } = parts.next().ok_or("no journal is given")?;
-        let name = |journal: &Journal| {
-            let path = journal.path().map(|path| path.display().to_string());
-            path.unwrap_or_default()
-        };
-        let first = name(&journal);
+        let first = parts.next().ok_or(NotParts::None)?;
+        let first_name = first.name();
+        let Part { journal, header } = first;
         let of = header.apply.indices();
         let mut batch = Batch::single(Part {
             journal,
@@ -97,11 +169,12 @@ impl Batch {
                 ),
                 (header.digest == part.header.digest, "the starts"),
             ];
-            let other = name(&part.journal);
             if let Some((_, what)) = same.iter().find(|(same, _)| !same) {
-                return Err(format!(
-                    "the journals `{first}` and `{other}` differ in {what}"
-                ));
+                return Err(NotParts::Differ {
+                    first: first_name,
+                    other: part.name(),
+                    what,
+                });
             }
             batch.take(Batch::single(part));
         }
@@ -119,10 +192,15 @@ impl Batch {
     }
 
     /// Every start, in order.
-    fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<StartRecord>> + use<>> {
+    fn replay(
+        &mut self,
+    ) -> Result<impl Iterator<Item = Result<StartRecord, Unread>> + use<>, Unread> {
         let mut merging = Merging::default();
         for journal in &mut self.journals {
-            merging.add(Box::new(journal.replay()?));
+            let name = journal.path().map(named).unwrap_or_default();
+            let records = journal.replay();
+            let records = records.map_err(|error| Unread::Io(name.clone(), error))?;
+            merging.add(name, Box::new(records));
         }
         Ok(merging)
     }
@@ -146,18 +224,26 @@ impl Batch {
                 Ok(())
             })
         });
+        match counted {
+            Ok(()) => {}
+            Err(Unread::NotParts(error)) => return cannot_merge(global.output, &error),
+            Err(Unread::Io(name, error)) => {
+                let message = format!("cannot read the journal {name}: {error}");
+                return output::fail(global.output, Exit::NotWritten, "journal", &message, None);
+            }
+        }
         // What has no line was not reached: the program was killed before.
         let unreached = started.total.unwrap_or(0).saturating_sub(summary.total);
         summary.total += unreached;
         summary.skipped += unreached;
         let exit = Exit::of(&summary);
-        let written = counted.and_then(|()| match global.output {
+        let write = || match global.output {
             Some(OutputFormat::None) => Ok(()),
             Some(OutputFormat::Jsonl) => {
                 let mut out = BufWriter::new(io::stdout().lock());
                 jsonl::write(&mut out, &Event::ApplyStarted(started))?;
-                for record in self.replay()? {
-                    for event in events(hide(record?)) {
+                for record in self.replay().map_err(Unread::into_io)? {
+                    for event in events(hide(record.map_err(Unread::into_io)?)) {
                         jsonl::write(&mut out, &event)?;
                     }
                 }
@@ -170,7 +256,8 @@ impl Batch {
             }
             Some(OutputFormat::Json) => {
                 let head = json::Head::new(started, summary, finished_at);
-                let records = self.replay()?.map(|record| record.map(hide));
+                let records = self.replay().map_err(Unread::into_io)?;
+                let records = records.map(|record| record.map(hide).map_err(Unread::into_io));
                 json::write(BufWriter::new(io::stdout().lock()), &head, records)
             }
             Some(OutputFormat::Text | OutputFormat::Github) | None => {
@@ -180,46 +267,77 @@ impl Batch {
                 let columns = environment.width.filter(|_| terminal);
                 output::page(&table.render(&summary, took, color, columns))
             }
-        });
-        output::written(written, exit)
+        };
+        output::written(write(), exit)
     }
 }
 
 type Records = Box<dyn Iterator<Item = io::Result<StartRecord>>>;
 
+/// Why journals cannot be read to their end.
+enum Unread {
+    /// The disk fails, or a journal has changed.
+    Io(String, io::Error),
+    /// They are no parts of one apply.
+    NotParts(NotParts),
+}
+
+impl Unread {
+    /// For what is written while it is read a second time.
+    fn into_io(self) -> io::Error {
+        match self {
+            Unread::Io(_, error) => error,
+            Unread::NotParts(error) => io::Error::other(error),
+        }
+    }
+}
+
 /// The starts of several journals, each in order, as one.
 #[derive(Default)]
-struct Merging(Vec<Peekable<Records>>);
+struct Merging(Vec<(String, Peekable<Records>)>);
 
 impl Merging {
-    fn add(&mut self, records: Records) {
-        self.0.push(records.peekable());
+    fn add(&mut self, name: String, records: Records) {
+        self.0.push((name, records.peekable()));
     }
 }
 
 impl Iterator for Merging {
-    type Item = io::Result<StartRecord>;
+    type Item = Result<StartRecord, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut first: Option<(u64, usize)> = None;
-        for (position, records) in self.0.iter_mut().enumerate() {
+        for position in 0..self.0.len() {
+            let (name, records) = &mut self.0[position];
             match records.peek() {
                 None => {}
-                Some(Err(_)) => return records.next(),
+                Some(Err(_)) => {
+                    let name = name.clone();
+                    return records
+                        .next()?
+                        .err()
+                        .map(|error| Err(Unread::Io(name, error)));
+                }
                 Some(Ok(record)) => {
                     let index = record.start.index;
-                    if first.is_some_and(|(other, _)| other == index) {
-                        let message = format!("start {index} is in two of the journals");
-                        return Some(Err(io::Error::other(message)));
-                    }
-                    if first.is_none_or(|(other, _)| index < other) {
-                        first = Some((index, position));
+                    match first {
+                        Some((other, known)) if other == index => {
+                            return Some(Err(Unread::NotParts(NotParts::SameStart {
+                                first: self.0[known].0.clone(),
+                                other: self.0[position].0.clone(),
+                                index,
+                            })));
+                        }
+                        Some((other, _)) if other < index => {}
+                        _ => first = Some((index, position)),
                     }
                 }
             }
         }
         let (_, position) = first?;
-        self.0[position].next()
+        let (name, records) = &mut self.0[position];
+        let record = records.next()?;
+        Some(record.map_err(|error| Unread::Io(name.clone(), error)))
     }
 }
 

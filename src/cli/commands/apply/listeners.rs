@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,12 +15,13 @@ use temporal_manifest::journal::record::Settings;
 use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::{self, Table};
-use temporal_manifest::report::{files, json, jsonl, log};
+use temporal_manifest::report::{json, jsonl, log};
 use temporal_manifest::run::event::{ApplyFinished, ApplyStarted, Event, Stopped};
 
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
+use crate::cli::report_files::Target;
 use crate::cli::{output, settings};
 
 /// Most events that are taken in one go.
@@ -45,7 +45,7 @@ pub(super) struct Listeners {
     lines: Option<BufWriter<io::Stdout>>,
     table: Option<Table>,
     progress: Progress,
-    reports: Vec<PathBuf>,
+    reports: Vec<Target>,
     hide_results: bool,
     color: bool,
     /// Width of the terminal behind standard output, if it is one.
@@ -307,12 +307,12 @@ impl Listeners {
     /// Writes the report files; each one that cannot be written is told.
     fn write_reports(&mut self) -> Exit {
         let mut exit = Exit::Success;
-        for path in std::mem::take(&mut self.reports) {
-            let written = files::write_atomically(&path, |out| self.write_report(out));
+        for target in std::mem::take(&mut self.reports) {
+            let written = target.write(|out| self.write_report(out));
             if let Err(error) = written {
                 output::say(&format!(
                     "error: cannot write the report `{}`: {error}",
-                    path.display()
+                    target.name()
                 ));
                 exit = Exit::NotWritten;
             }

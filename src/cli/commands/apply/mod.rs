@@ -21,7 +21,6 @@ use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::journal::{Journal, MAX_STARTS};
 use temporal_manifest::manifest::diagnostic::Severity;
-use temporal_manifest::report::files;
 use temporal_manifest::report::text::Table;
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::event::{
@@ -35,7 +34,7 @@ use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::{command_line, output, settings};
+use crate::cli::{command_line, output, report_files, settings};
 use doubts::Doubt;
 use feed::{Fed, Feed};
 use listeners::Listeners;
@@ -67,8 +66,17 @@ pub(crate) fn run(
             return Exit::Internal;
         }
     };
-    prepare(args, global, environment)
-        .map_or_else(|exit| exit, |apply| runtime.block_on(apply.run(signals)))
+    // An invalid manifest is read to its end, and so is everything before an apply runs.
+    let ended = prepare(args, global, environment)
+        .map_err(|exit| (exit, exit == Exit::Invalid))
+        .and_then(|apply| {
+            let ended = runtime.block_on(apply.run(signals));
+            ended.map_err(|exit| (exit, true))
+        });
+    ended.unwrap_or_else(|(exit, everything_is_read)| {
+        report_files::replace(args, global, everything_is_read);
+        exit
+    })
 }
 
 /// Everything before the network is used: settings, manifests, journal. `Err` is how it ends.
@@ -80,6 +88,11 @@ fn prepare(
     let usage = |message: &str, help: Option<&str>| {
         output::fail(global.output, Exit::Usage, "usage", message, help)
     };
+    let not_over_inputs = || {
+        report_files::check(args, global)
+            .map_err(|refused| usage(&refused.to_string(), Some(refused.help())))
+    };
+    not_over_inputs()?;
     let invocation = settings::invocation();
     let given = settings::given_key(args.idempotency_key.as_deref(), environment)
         .map_err(|error| usage(&error.to_string(), None))?;
@@ -127,14 +140,14 @@ fn prepare(
     if checked.show(global, environment) {
         let problems = super::validate::counted(checked.problems(), "problem");
         output::say(&format!("{problems}; nothing was sent"));
-        if output::wants_data(global.output) {
-            output::document(global.output, &checked.to_document(false));
-        }
+        output::refusal(global.output, &checked.to_document(false));
         return Err(checked.refusal());
     }
-    for path in &args.report {
-        files::check(path).map_err(|error| {
-            let message = format!("cannot write the report `{}`: {error}", path.display());
+    // Now it is known what else is read.
+    not_over_inputs()?;
+    for target in &args.report {
+        target.check().map_err(|error| {
+            let message = format!("cannot write the report `{}`: {error}", target.name());
             output::fail(global.output, Exit::NotWritten, "report", &message, None)
         })?;
     }
@@ -300,7 +313,8 @@ struct Apply {
 type Connected = Result<Option<Client>, ConnectError>;
 
 impl Apply {
-    async fn run(mut self, signals: &Signals) -> Exit {
+    /// Runs it. `Err` is how it ends before a start is made.
+    async fn run(mut self, signals: &Signals) -> Result<Exit, Exit> {
         let stop = CancellationToken::new();
         signals.stop_with(stop.clone());
         // What is expanded meanwhile is thrown away if the journal is refused.
@@ -310,10 +324,7 @@ impl Apply {
             () = stop.cancelled() => Ok(None),
         };
         let client = connected.as_ref().ok().and_then(Option::as_ref);
-        let journal = match self.beginning.begin(client).await {
-            Ok(journal) => journal,
-            Err(exit) => return exit,
-        };
+        let journal = self.beginning.begin(client).await?;
         if let Some(journal) = journal {
             self.listeners.write_to(journal);
         }
@@ -321,7 +332,7 @@ impl Apply {
         let listening = self.listeners.listen(receiver, stop.clone());
         let making = self.making.run(connected, fed, stop, signals, events);
         let (heard, ()) = futures::join!(listening, making);
-        heard.finish()
+        Ok(heard.finish())
     }
 }
 

@@ -1,0 +1,262 @@
+//! The files that `--report` names: what they must not be, and what becomes of an earlier report when
+//! an apply is refused.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use temporal_manifest::manifest::inputs;
+use temporal_manifest::report::files::{self, Identity};
+
+use super::args::{ApplyArgs, GlobalArgs, OutputFormat};
+use super::output;
+
+/// Bytes in which a report shows that it is one.
+const BEGINNING: u64 = 512;
+
+/// Where a report goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Standard output, as `-`.
+    Dash,
+    /// Standard output, by one of the names that the system has for it.
+    StandardOutput,
+    /// A file, a pipe or a device.
+    Path(PathBuf),
+}
+
+impl Target {
+    /// What was typed.
+    pub(crate) fn of(text: &str) -> Self {
+        match text {
+            "-" => Target::Dash,
+            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Target::StandardOutput,
+            path => Target::Path(path.into()),
+        }
+    }
+
+    /// How messages call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Target::Dash | Target::StandardOutput => "standard output".to_owned(),
+            Target::Path(path) => path.display().to_string(),
+        }
+    }
+
+    /// Finds out beforehand what would keep a report from being written to it.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self {
+            Target::Path(path) => files::check(path),
+            Target::Dash | Target::StandardOutput => Ok(()),
+        }
+    }
+
+    /// Writes a report to it.
+    pub(crate) fn write(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Target::Path(path) => files::write(path, write),
+            Target::Dash | Target::StandardOutput => {
+                let mut out = io::BufWriter::new(io::stdout().lock());
+                write(&mut out).and_then(|()| out.flush())
+            }
+        }
+    }
+}
+
+/// Why a journal or report is not written where it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// Two things at once on standard output.
+    #[error("`--report json=-` and `-o` both write to standard output")]
+    TwoOutputs,
+    /// A journal is read back.
+    #[error("a journal is a file, and `-` is none")]
+    NoFile,
+    /// It would be written over something else that is needed.
+    #[error("the {ours} `{path}` is the same file as {theirs}")]
+    Same {
+        /// `journal` or `report`.
+        ours: &'static str,
+        /// How it was called.
+        path: String,
+        /// What else it is.
+        theirs: String,
+    },
+}
+
+impl Refused {
+    /// What to do.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            Refused::TwoOutputs => "add `-o none`, or name a file",
+            Refused::NoFile => "name a new file",
+            Refused::Same { .. } => "name another file: it would be overwritten",
+        }
+    }
+}
+
+/// Makes sure that neither the journal nor a report is written over an input, the journal or another
+/// report, by what the names lead to.
+pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused> {
+    let dashed = args.report.iter().filter(|it| **it == Target::Dash).count();
+    if dashed > 1 || dashed == 1 && global.output != Some(OutputFormat::None) {
+        return Err(Refused::TwoOutputs);
+    }
+    if args.journal.as_deref() == Some(Path::new("-")) {
+        return Err(Refused::NoFile);
+    }
+    let mut taken = inputs_of(args, global);
+    for (ours, path) in written(args) {
+        let Some(identity) = Identity::of(path) else {
+            continue;
+        };
+        let mut theirs = taken.iter().filter(|(known, _)| *known == identity);
+        let theirs = theirs.next().map(|(_, theirs)| theirs.clone());
+        let read = || {
+            identity
+                .inode()
+                .is_some_and(|(device, inode)| inputs::hold(device, inode))
+        };
+        if let Some(theirs) = theirs.or_else(|| read().then(|| "a file that is read".to_owned())) {
+            return Err(Refused::Same {
+                ours,
+                path: path.display().to_string(),
+                theirs,
+            });
+        }
+        taken.push((identity, format!("the {ours} `{}`", path.display())));
+    }
+    Ok(())
+}
+
+/// What an apply writes.
+fn written(args: &ApplyArgs) -> impl Iterator<Item = (&'static str, &Path)> {
+    let reports = args.report.iter().filter_map(|target| match target {
+        Target::Path(path) => Some(("report", path.as_path())),
+        Target::Dash | Target::StandardOutput => None,
+    });
+    let journal = args.journal.iter().map(|path| ("journal", path.as_path()));
+    journal.chain(reports)
+}
+
+/// What the command line names as something to be read, and what each is.
+fn inputs_of(args: &ApplyArgs, global: &GlobalArgs) -> Vec<(Identity, String)> {
+    let manifests = args.paths.paths.iter().chain(&args.paths.file);
+    let connection = &args.connection;
+    let settings = [&global.config_file, &global.env_file];
+    let certificates = [
+        &connection.tls_cert_path,
+        &connection.tls_key_path,
+        &connection.tls_ca_path,
+    ];
+    let named = manifests
+        .map(|path| ("manifest", path))
+        .chain(
+            args.paths
+                .var_file
+                .iter()
+                .map(|path| ("file of variables", path)),
+        )
+        .chain(args.resume.iter().map(|path| ("journal", path)))
+        .chain(
+            settings
+                .into_iter()
+                .flatten()
+                .map(|path| ("configuration file", path)),
+        )
+        .chain(
+            certificates
+                .into_iter()
+                .flatten()
+                .map(|path| ("certificate or key", path)),
+        );
+    let known = named.filter_map(|(what, path)| {
+        Some((
+            Identity::of(path)?,
+            format!("the {what} `{}`", path.display()),
+        ))
+    });
+    known.collect()
+}
+
+/// Writes what was wrong to every report, in the place of an earlier one that would pass for
+/// today's. `complete` says that everything there is to be read was read, so that what is no input is
+/// known. What may be something else is left alone.
+pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, complete: bool) {
+    let Some(document) = output::last_document() else {
+        return;
+    };
+    let inputs = inputs_of(args, global);
+    for target in &args.report {
+        match target {
+            Target::Dash | Target::StandardOutput if output::wants_data(global.output) => continue,
+            Target::Path(path) if !may_replace(path, complete, &inputs) => continue,
+            _ => {}
+        }
+        // That it could not be written is told, if it is why the apply was refused.
+        let _ = target.write(|out| out.write_all(document.as_bytes()));
+    }
+}
+
+/// Like [`replace`], for a command line that could not be parsed.
+pub(crate) fn replace_unparsed(words: &[String]) {
+    let Some(document) = output::last_document() else {
+        return;
+    };
+    if !words.iter().any(|word| word == "apply") {
+        return;
+    }
+    let is_report = |position: usize| position > 0 && words[position - 1] == "--report";
+    let named = |(position, word): (usize, &String)| {
+        let typed = match word.strip_prefix("--report=") {
+            Some(typed) => typed,
+            None if is_report(position) => word,
+            None => return None,
+        };
+        Some((position, typed.strip_prefix("json=")?.to_owned()))
+    };
+    for (position, text) in words.iter().enumerate().filter_map(named) {
+        // Any other word may be a file that is read.
+        let others = words.iter().enumerate().filter(|(at, _)| *at != position);
+        let others =
+            others.flat_map(|(_, word)| [Some(word.as_str()), word.split_once('=').map(|it| it.1)]);
+        let others = others
+            .flatten()
+            .filter_map(|word| Some((Identity::of(Path::new(word))?, word.to_owned())));
+        let others: Vec<_> = others.collect();
+        if let Target::Path(path) = Target::of(&text)
+            && may_replace(&path, false, &others)
+        {
+            let _ = files::write(&path, |out| out.write_all(document.as_bytes()));
+        }
+    }
+}
+
+/// Whether a file can be nothing but a report.
+fn may_replace(path: &Path, complete: bool, inputs: &[(Identity, String)]) -> bool {
+    let Some(identity) = Identity::of(path) else {
+        return true;
+    };
+    let Some((device, inode)) = identity.inode() else {
+        return true;
+    };
+    let is_read = inputs.iter().any(|(known, _)| *known == identity) || inputs::hold(device, inode);
+    !is_read && (complete || is_ours(path))
+}
+
+/// Whether a file is empty, or begins like a document of this program's.
+fn is_ours(path: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
+    let text = String::from_utf8_lossy(&beginning);
+    let text: String = text.chars().filter(|it| !it.is_whitespace()).collect();
+    let kinds = [
+        r#"{"apiVersion":"temporal-manifest/v1","kind":"Report""#,
+        r#"{"apiVersion":"temporal-manifest/v1","kind":"Validation""#,
+        r#"{"error":{"code":"#,
+    ];
+    read.is_ok() && (text.is_empty() || kinds.iter().any(|kind| text.starts_with(kind)))
+}
