@@ -7,6 +7,7 @@ pub(super) mod render;
 pub(super) mod report;
 pub(super) mod schema;
 pub(super) mod validate;
+mod yaml;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::report::rendered::Rendered;
 use temporal_manifest::visible;
 
-use super::Wanted;
+use super::{Wanted, yaml};
 use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
@@ -103,13 +103,13 @@ fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failur
 fn yaml_item(value: &serde_json::Value) -> io::Result<String> {
     let json = value.to_string();
     let shown = visible::json_as_yaml(&json);
-    // The YAML writer adds spaces after some hidden characters and leaves others as they are, does
-    // not quote a key that would merge, and gives a text's lines lines of their own, which a CI
-    // system may take for commands. JSON is YAML too.
-    if shown != json || json.contains(r#""<<":"#) || may_begin_a_command(&json) {
+    // The YAML writer adds spaces after some hidden characters and leaves others as they are, and
+    // gives a text's lines lines of their own, which a CI system may take for commands. JSON is
+    // YAML too.
+    if shown != json || may_begin_a_command(&json) {
         return Ok(format!("- {shown}\n"));
     }
-    serde_yaml::to_string(&[value]).map_err(io::Error::other)
+    yaml::item(value)
 }
 
 /// Whether a line of a string, or a key, in this JSON begins with `::`.
