@@ -152,16 +152,30 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Adds a line that begins with `start` in a style.
-    pub fn styled(&mut self, style: Style, start: &str, rest: &str) {
+    /// Adds a line of parts, each in its style if it has one.
+    pub fn parts(&mut self, parts: &[(Option<Style>, String)]) {
+        let whole: String = parts.iter().map(|(_, part)| part.as_str()).collect();
         if !self.color {
-            return self.line(&format!("{start}{rest}"));
+            return self.line(whole.trim_end());
         }
-        // Both together are one line: the part after the code begins none.
-        let style = style.force_styling(true);
-        let rest = line(rest);
-        writeln!(self.text, "{}{rest}", style.apply_to(line(start)))
-            .expect("writing to a string cannot fail");
+        let last = parts.iter().rposition(|(_, part)| !part.trim().is_empty());
+        for (position, (style, part)) in parts.iter().enumerate() {
+            let part = match last {
+                Some(last) if position == last => part.trim_end(),
+                Some(last) if position > last => continue,
+                _ => part,
+            };
+            let part = line(part);
+            match style {
+                Some(style) => {
+                    let style = style.clone().force_styling(true);
+                    write!(self.text, "{}", style.apply_to(part))
+                        .expect("writing to a string cannot fail");
+                }
+                None => self.text.push_str(&part),
+            }
+        }
+        self.text.push('\n');
     }
 
     /// Adds what [`crate::manifest::drawing`] has drawn, which holds codes of its own and no
@@ -242,7 +256,10 @@ mod tests {
     #[test]
     fn only_styles_given_beside_the_text_are_codes() {
         let mut page = Page::new(true);
-        page.styled(Style::new().red(), "bad\u{1b}[0m", " \u{1b}[2J##[x]");
+        page.parts(&[
+            (Some(Style::new().red()), "bad\u{1b}[0m".to_owned()),
+            (None, " \u{1b}[2J##[x]".to_owned()),
+        ]);
         page.line("\u{1b}[2J");
         let expected = "\u{1b}[31mbad\\u{1b}[0m\u{1b}[0m \\u{1b}[2J#\\u{23}[x]\n\\u{1b}[2J\n";
         assert_eq!(page.as_str(), expected);

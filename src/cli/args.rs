@@ -108,7 +108,7 @@ pub(crate) struct GlobalArgs {
     /// Read no temporal.toml
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) disable_config_file: bool,
-    /// Read no TEMPORAL_* variables but those of presets
+    /// Read no TEMPORAL_* variables but those that name a file, a profile or a preset
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) disable_config_env: bool,
     /// Print help with all options: also connection options (--address, -n/--namespace, --api-key,

@@ -62,9 +62,14 @@ pub(crate) fn written(result: io::Result<()>, otherwise: Exit) -> Exit {
 }
 
 /// Writes a page for people to standard output.
-pub(crate) fn page(page: &Page) -> io::Result<()> {
+pub(crate) fn page(page: &Page, ascii: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(page.as_str().as_bytes())?;
+    if ascii {
+        // The one sign of our own that is drawn on pages.
+        out.write_all(page.as_str().replace('…', "...").as_bytes())?;
+    } else {
+        out.write_all(page.as_str().as_bytes())?;
+    }
     out.flush()
 }
 
@@ -131,6 +136,7 @@ pub(crate) fn style(global: &GlobalArgs, environment: &Environment) -> Style {
     Style {
         color: settings::color(global.color, environment, environment.stderr_is_terminal),
         width: environment.width.unwrap_or(DEFAULT_WIDTH).clamp(40, 120),
+        ascii: environment.ascii,
     }
 }
 

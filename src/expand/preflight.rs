@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::items::{Items, Made, Pass, cannot_sort};
 use super::selection::Unmatched;
-use super::start::{IdReusePolicy, Start};
+use super::start::{IdConflictPolicy, IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
 use super::{Document, Expansion};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place, nearest};
@@ -26,6 +26,8 @@ pub struct Preflight {
     pub of: u64,
     /// Selected starts that begin another Workflow when they are applied again under another key.
     pub repeatable: u64,
+    /// Selected starts that say `idConflictPolicy: Fail` and do not fail by it.
+    pub conflicts: u64,
     /// Starts whose Workflow IDs depend on the key, because the manifest gives none.
     pub generated: u64,
     /// Patterns of the selection that match none of the starts.
@@ -84,6 +86,7 @@ impl Expansion {
             if self.options.selection.contains(start) {
                 preflight.total += 1;
                 preflight.repeatable += u64::from(may_repeat(&made));
+                preflight.conflicts += u64::from(hides_conflict(start));
             }
             if !start.workflow_id.is_empty()
                 && let Err(error) = ids.push(&start.workflow_id, item.index, made.is_generated)
@@ -224,11 +227,22 @@ impl Seen {
     }
 }
 
-/// Whether applying a start again under another key may begin another Workflow. A generated
-/// Workflow ID depends on the key, so it is another one each time.
+/// Whether applying a start again under another key begins another Workflow although the first one
+/// did well. A generated Workflow ID depends on the key, so it is another one each time.
 fn may_repeat(made: &Made) -> bool {
-    let rejects = made.start.settings.id_reuse_policy == Some(IdReusePolicy::RejectDuplicate);
-    made.is_generated || !rejects
+    let keeps_good = matches!(
+        made.start.settings.id_reuse_policy,
+        Some(IdReusePolicy::RejectDuplicate | IdReusePolicy::AllowDuplicateFailedOnly)
+    );
+    // A Workflow that still runs is ended and begun again.
+    let ends = made.start.settings.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
+    made.is_generated || !keeps_good || ends
+}
+
+/// Whether a start leaves a running Workflow alone and counts as done, although it says `Fail`.
+fn hides_conflict(start: &Start) -> bool {
+    let fails = start.settings.id_conflict_policy == Some(IdConflictPolicy::Fail);
+    fails && !start.settings.fail_existing
 }
 
 /// Every Workflow ID's hash, with the index of its start and, in the lowest bit, whether it is

@@ -336,7 +336,7 @@ fn advice(start: &StartFields, findings: &mut Vec<Finding>) {
                 at("idConflictPolicy"),
                 "a running Workflow with this ID makes this start `existing`, which counts as success",
             )
-            .with_help("add `failExisting: true` to make it fail"),
+            .with_help("add `failExisting: true`, or apply with `--fail-existing`, to make it fail"),
         );
     }
     let texts = [

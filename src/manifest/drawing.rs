@@ -11,6 +11,7 @@ use miette::{
     SourceCode, SourceSpan,
 };
 
+use super::alike::alike;
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::source::{Source, Span};
 use crate::visible::{Page, is_hidden, visible};
@@ -25,15 +26,18 @@ pub struct Style {
     pub color: bool,
     /// Width of the terminal in columns.
     pub width: usize,
+    /// Whether only ASCII is drawn.
+    pub ascii: bool,
 }
 
 /// Draws diagnostics for people, in their order, at most [`MAX_SHOWN`] of them. `hidden` more are
 /// only counted.
 pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> Page {
-    let theme = if style.color {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
+    let theme = match (style.ascii, style.color) {
+        (false, true) => GraphicalTheme::unicode(),
+        (false, false) => GraphicalTheme::unicode_nocolor(),
+        (true, true) => GraphicalTheme::ascii(),
+        (true, false) => GraphicalTheme::none(),
     };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(style.width)
@@ -41,19 +45,30 @@ pub fn render(diagnostics: &[Diagnostic], hidden: u64, style: Style) -> Page {
         .with_links(false)
         .with_primary_span_start()
         .with_show_related_as_nested(true);
+    let dots = if style.ascii { "..." } else { "…" };
     let mut page = Page::new(style.color);
-    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
+    let kinds = alike(diagnostics);
+    for (diagnostic, others) in kinds.iter().take(MAX_SHOWN) {
         let mut text = String::new();
         handler
             .render_report(&mut text, &Drawn::new(diagnostic))
             .expect("writing to a string cannot fail");
         page.drawn(&text);
         page.line("");
+        if let Some(places) = others.named() {
+            page.line(&format!(
+                "{dots} and {} more like it: {places}",
+                others.count
+            ));
+            page.line("");
+        }
     }
-    let hidden = hidden + diagnostics.len().saturating_sub(MAX_SHOWN) as u64;
+    let beyond = kinds.iter().skip(MAX_SHOWN);
+    let hidden = hidden + beyond.map(|(_, others)| 1 + others.count).sum::<u64>();
     if hidden > 0 {
+        let shown = kinds.len().min(MAX_SHOWN);
         page.line(&format!(
-            "… and {hidden} more; the first {MAX_SHOWN} are shown"
+            "{dots} and {hidden} more; the first {shown} are shown"
         ));
     }
     page
@@ -296,6 +311,7 @@ mod tests {
         let style = Style {
             color: false,
             width: 80,
+            ascii: false,
         };
         render(&[diagnostic], 0, style).as_str().to_owned()
     }

@@ -1,5 +1,6 @@
 //! Stage 1: text in, checked documents out; all findings at once; synchronous, no network.
 
+mod alike;
 pub mod bystander;
 pub mod check;
 mod deserializer;

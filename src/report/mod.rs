@@ -7,6 +7,7 @@ pub mod log;
 pub mod problem;
 pub mod progress;
 pub mod rendered;
+mod rows;
 pub mod schema;
 pub mod summary;
 pub mod text;

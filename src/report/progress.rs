@@ -33,8 +33,11 @@ enum Shown {
 
 /// Where and how progress is shown.
 pub enum Audience {
-    /// A terminal.
-    Terminal,
+    /// A terminal, which shows more than ASCII or does not.
+    Terminal {
+        /// Whether only ASCII is drawn.
+        ascii: bool,
+    },
     /// Something else, by a function that takes a line.
     Lines(Box<dyn FnMut(&str)>),
     /// Nobody.
@@ -55,10 +58,15 @@ impl Progress {
         let shown = match audience {
             Audience::Nobody => Shown::Nothing,
             Audience::Lines(print) => Shown::Lines(print),
-            Audience::Terminal => {
+            Audience::Terminal { ascii } => {
                 let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
                 let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-                bar.set_style(style.expect("the template is right"));
+                let style = style.expect("the template is right");
+                bar.set_style(if ascii {
+                    style.tick_chars("|/-\\ ")
+                } else {
+                    style
+                });
                 bar.enable_steady_tick(Duration::from_millis(125));
                 Shown::Bar(bar)
             }

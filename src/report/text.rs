@@ -3,23 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use console::Style;
-
+use super::rows::{Failures, Group, Row};
 use super::summary::Summary;
 use crate::run::event::{
-    ErrorRecord, Event, ExistingState, Outcome, StartFinished, Stopped, WorkflowEnd, WorkflowEnded,
-    WorkflowOpen, WorkflowStatus,
+    ErrorRecord, Event, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus,
 };
 use crate::visible::{Page, visible, visible_to};
 
 /// Up to this many starts, every one is shown; beyond, only what is not plain success.
 const SHOW_ALL_UP_TO: u64 = 25;
 
-/// Most rows that are shown.
-const MAX_ROWS: usize = 50;
-
 /// Longest result and message in a row, in characters.
-const MAX_TEXT: usize = 300;
+pub(super) const MAX_TEXT: usize = 300;
 
 /// Longest name in a row that somebody else gives, such as a run ID or the type of a failure.
 pub(super) const MAX_NAME: usize = 200;
@@ -30,28 +25,25 @@ const MAX_ID_WIDTH: usize = 44;
 /// Collects what the final table shows.
 #[derive(Debug)]
 pub struct Table {
+    /// What came to a good end, if every start is shown.
     rows: BTreeMap<u64, Row>,
-    hidden: u64,
+    failures: Failures,
+    /// Starts whose Workflows may still fail: their rows, until then.
+    pending: BTreeMap<u64, Row>,
+    most_pending: usize,
     show_all: bool,
 }
 
-#[derive(Debug, Default)]
-struct Row {
-    outcome: Option<Outcome>,
-    workflow_id: String,
-    detail: String,
-    place: String,
-    notes: Vec<String>,
-    status: Option<WorkflowStatus>,
-}
-
 impl Table {
-    /// An empty table for an apply of `total` starts.
-    pub fn new(total: Option<u64>) -> Self {
+    /// An empty table for an apply of `total` starts. `waits` says whether Workflows end long after
+    /// their starts; otherwise a Workflow's end follows its start at once, if at all.
+    pub fn new(total: Option<u64>, waits: bool) -> Self {
         let show_all = total.is_some_and(|total| total <= SHOW_ALL_UP_TO);
         Table {
             rows: BTreeMap::new(),
-            hidden: 0,
+            failures: Failures::default(),
+            pending: BTreeMap::new(),
+            most_pending: if waits { usize::MAX } else { 1 },
             show_all,
         }
     }
@@ -59,12 +51,19 @@ impl Table {
     /// Takes an event in.
     pub fn take(&mut self, event: &Event) {
         match event {
+            // What was skipped has one reason, which the last line gives.
+            Event::StartFinished(finished) if finished.outcome == Outcome::Skipped => {}
             Event::StartFinished(finished) => {
-                // What was skipped has one reason, which the last line gives.
-                let tried = finished.outcome != Outcome::Skipped;
-                let shown = tried && (self.show_all || finished.error.is_some());
-                if shown && let Some(row) = self.row(finished.index) {
-                    row.fill(finished);
+                let row = Row::of(finished);
+                if finished.error.is_some() {
+                    self.failures.add(finished.index, row);
+                } else if self.show_all {
+                    self.rows.insert(finished.index, row);
+                } else {
+                    self.pending.insert(finished.index, row);
+                    if self.pending.len() > self.most_pending {
+                        self.pending.pop_first();
+                    }
                 }
             }
             Event::WorkflowEnded(WorkflowEnded {
@@ -79,23 +78,20 @@ impl Table {
                 workflow,
                 ..
             }) => {
-                let bad = workflow.status != WorkflowStatus::Completed;
-                let shown = self.show_all || bad || self.rows.contains_key(index);
-                if shown && let Some(row) = self.row(*index) {
-                    row.workflow_id = visible(workflow_id).into_owned();
-                    row.end(workflow);
+                let row = self.rows.remove(index);
+                let mut row = row
+                    .or_else(|| self.pending.remove(index))
+                    .unwrap_or_default();
+                row.workflow_id = visible(workflow_id).into_owned();
+                row.end(workflow);
+                if workflow.status != WorkflowStatus::Completed {
+                    self.failures.add(*index, row);
+                } else if self.show_all {
+                    self.rows.insert(*index, row);
                 }
             }
             _ => {}
         }
-    }
-
-    fn row(&mut self, index: u64) -> Option<&mut Row> {
-        if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&index) {
-            self.hidden += 1;
-            return None;
-        }
-        Some(self.rows.entry(index).or_default())
     }
 
     /// The table and the summary, for a terminal of so many columns if there is one.
@@ -107,21 +103,34 @@ impl Table {
         columns: Option<usize>,
     ) -> Page {
         let mut page = Page::new(color);
-        let widths = self
-            .rows
+        let mut parts: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+        parts.extend(self.rows.iter().map(|(index, row)| (*index, vec![row])));
+        parts.extend(self.failures.few());
+        let width = parts
             .values()
-            .map(|row| console::measure_text_width(&row.workflow_id));
-        let width = widths.max().unwrap_or(0).min(MAX_ID_WIDTH);
-        for row in self.rows.values() {
-            row.render(&mut page, width, columns);
+            .flatten()
+            .map(|row| console::measure_text_width(&row.workflow_id))
+            .max()
+            .unwrap_or(0)
+            .min(MAX_ID_WIDTH);
+        let groups: BTreeMap<u64, &Group> = self.failures.many().collect();
+        let mut order: Vec<u64> = parts.keys().chain(groups.keys()).copied().collect();
+        order.sort_unstable();
+        for index in order {
+            for row in parts.get(&index).into_iter().flatten() {
+                row.render(&mut page, width, columns);
+            }
+            if let Some(group) = groups.get(&index) {
+                group.render(&mut page);
+            }
         }
-        if self.hidden > 0 {
+        if self.failures.hidden > 0 {
             page.line(&format!(
                 "… and {} more; `-o json` lists all of them",
-                self.hidden
+                self.failures.hidden
             ));
         }
-        if !self.rows.is_empty() {
+        if !page.is_empty() {
             page.line("");
         }
         let starts = if summary.total == 1 {
@@ -142,77 +151,6 @@ impl Table {
             ));
         }
         page
-    }
-}
-
-impl Row {
-    fn fill(&mut self, finished: &StartFinished) {
-        self.outcome = Some(finished.outcome);
-        // Widths are those of what is shown.
-        self.workflow_id = visible(&finished.workflow_id).into_owned();
-        let file = visible_to(&finished.source.file, MAX_TEXT);
-        self.place = format!("{file}:{}", finished.source.line);
-        let run_id = finished.run_id.as_deref();
-        let run_id = run_id.map(|run_id| visible_to(run_id, MAX_NAME));
-        self.detail = match (finished.existing_state, run_id) {
-            (Some(ExistingState::Running), Some(run_id)) => format!("running run {run_id}"),
-            (Some(ExistingState::Closed), Some(run_id)) => format!("closed run {run_id}"),
-            (None, Some(run_id)) => format!("run {run_id}"),
-            (_, None) => String::new(),
-        };
-        self.notes.extend(finished.error.as_ref().map(error_line));
-    }
-
-    fn end(&mut self, end: &WorkflowEnd) {
-        self.status = Some(end.status);
-        self.detail = end.status.as_str().to_owned();
-        if let Some(result) = &end.result {
-            self.detail.push_str("  ");
-            self.detail
-                .push_str(&visible_to(&result.to_string(), MAX_TEXT));
-        }
-        for failure in end.failure.iter().flat_map(|failure| failure.chain()) {
-            let kind = failure
-                .kind
-                .as_ref()
-                .map(|kind| format!("{}: ", visible_to(kind, MAX_NAME)))
-                .unwrap_or_default();
-            self.notes
-                .push(format!("{kind}{}", visible_to(&failure.message, MAX_TEXT)));
-        }
-    }
-
-    fn render(&self, page: &mut Page, width: usize, columns: Option<usize>) {
-        let outcome = self.outcome.map_or("", Outcome::as_str);
-        let ended_well = self
-            .status
-            .is_none_or(|status| status == WorkflowStatus::Completed);
-        let good = self.notes.is_empty() && ended_well;
-        let style = if good {
-            Style::new().green()
-        } else {
-            Style::new().red()
-        };
-        let outcome = format!("{outcome:<13}");
-        let padding = width.saturating_sub(console::measure_text_width(&self.workflow_id));
-        let row = format!(" {}{:padding$}", self.workflow_id, "");
-        let place = if good { "" } else { &self.place };
-        let rest = [self.detail.as_str(), place].into_iter();
-        let rest: Vec<&str> = rest.filter(|part| !part.is_empty()).collect();
-        let whole = format!("{row}  {}", rest.join("  "));
-        let length = outcome.len() + console::measure_text_width(&whole);
-        if columns.is_none_or(|columns| length <= columns) {
-            page.styled(style, &outcome, whole.trim_end());
-        } else {
-            // A terminal would break the line in the middle of a run ID.
-            page.styled(style, &outcome, row.trim_end());
-            for part in rest {
-                page.line(&format!("{:14}{part}", ""));
-            }
-        }
-        for note in &self.notes {
-            page.line(&format!("{:14}{note}", ""));
-        }
     }
 }
 

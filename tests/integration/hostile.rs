@@ -619,7 +619,9 @@ fn duplicate_workflow_ids_by_the_100_000() {
     );
     let finished = validate(&path, MANY_MIB).expect_code(3);
     assert!(
-        finished.stderr.contains("and 99949 more"),
+        finished
+            .stderr
+            .contains("and 98999 more; the first 3 are shown"),
         "{}",
         finished.stderr
     );
@@ -639,10 +641,7 @@ fn errors_by_the_100_000() {
             format!("{HEAD}{}", entry.repeat(100_000)),
         );
         let finished = validate(&path, MANY_MIB).expect_code(3);
-        assert!(
-            finished.stderr.contains("more; the first 50 are shown"),
-            "{name}"
-        );
+        assert!(finished.stderr.contains("more; the first "), "{name}");
     }
 }
 
@@ -707,6 +706,7 @@ fn load(text: &str) {
     let source = Arc::new(Source::new("fuzz.yaml", ".", text.to_owned()));
     let loaded = manifest::load_source(&source);
     let style = manifest::drawing::Style {
+        ascii: false,
         color: false,
         width: 80,
     };

@@ -214,7 +214,7 @@ impl Batch {
         };
         let (started, finished_at) = (self.started.clone(), self.finished_at);
         let mut summary = Summary::default();
-        let mut table = Table::new(started.total);
+        let mut table = Table::new(started.total, false);
         let counted = self.replay().and_then(|mut records| {
             records.try_for_each(|record| {
                 for event in events(hide(record?)) {
@@ -265,7 +265,10 @@ impl Batch {
                 let color = settings::color(global.color, environment, terminal);
                 let took = finished_at.duration_since(started.at).unsigned_abs();
                 let columns = environment.width.filter(|_| terminal);
-                output::page(&table.render(&summary, took, color, columns))
+                output::page(
+                    &table.render(&summary, took, color, columns),
+                    environment.ascii,
+                )
             }
         };
         output::written(write(), exit)

@@ -142,8 +142,9 @@ impl Layer {
     }
 
     pub(super) fn of_variables(environment: &Environment) -> Result<Self, SettingError> {
-        let text = |name: &str| environment.variable(name).map(str::to_owned);
-        let path = |name: &str| environment.variable(name).map(PathBuf::from);
+        // An empty one hides the profile's setting, as in the CLI.
+        let text = |name: &str| environment.variable_or_empty(name).map(str::to_owned);
+        let path = |name: &str| environment.variable_or_empty(name).map(PathBuf::from);
         let claim = |name: &str| match environment.variable(name) {
             None => Ok(None),
             Some(value) => boolean(value).map(Some).ok_or_else(|| {
@@ -224,6 +225,29 @@ impl Layer {
             identity: None,
             grpc_meta: profile.grpc_meta.into_iter().collect(),
         })
+    }
+
+    /// This layer without what is empty: it counts as not set, once no layer below is left that it
+    /// hides.
+    pub(super) fn without_empty(self) -> Layer {
+        let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let pem = |pem: Option<Pem>| {
+            pem.filter(|pem| match pem {
+                Pem::Path(path, _) => !path.as_os_str().is_empty(),
+                Pem::Data(data) => !data.is_empty(),
+            })
+        };
+        Layer {
+            address: text(self.address),
+            namespace: text(self.namespace),
+            api_key: text(self.api_key),
+            cert: pem(self.cert),
+            key: pem(self.key),
+            ca: pem(self.ca),
+            server_name: text(self.server_name),
+            identity: text(self.identity),
+            ..self
+        }
     }
 
     /// This layer, with what it leaves open taken from `below`.

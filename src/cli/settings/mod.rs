@@ -145,13 +145,13 @@ pub(crate) fn connection(
     } else {
         environment
     };
-    let profile = profile(global, environment, variables)?;
+    let profile = profile(global, environment)?;
     // Presets are older than the flags that disable configuration, and not subject to them.
     let preset = preset(global, environment)?;
+    let configured = Layer::of_variables(variables)?.over(Layer::of_profile(profile)?);
     let layer = Layer::of_flags(flags)
         .over(Layer::of_preset(preset)?)
-        .over(Layer::of_variables(variables)?)
-        .over(Layer::of_profile(profile)?);
+        .over(configured.without_empty());
     let wants_tls = layer.api_key.is_some()
         || layer.cert.is_some()
         || layer.key.is_some()
@@ -179,6 +179,8 @@ pub(crate) fn connection(
     };
     let namespace = layer.namespace.unwrap_or_else(|| "default".to_owned());
     let address = layer.address.unwrap_or_else(|| "localhost:7233".to_owned());
+    // How gRPC spells the resolver that is used anyway.
+    let address = address.strip_prefix("dns:///").unwrap_or(&address);
     Ok(Connection {
         address: address.replace("${namespace}", &namespace),
         namespace,
@@ -200,15 +202,12 @@ pub(crate) fn connection(
 }
 
 /// The profile that is asked for. A default that does not exist is empty; a named one must exist.
-fn profile(
-    global: &GlobalArgs,
-    environment: &Environment,
-    variables: &Environment,
-) -> Result<Profile, SettingError> {
+fn profile(global: &GlobalArgs, environment: &Environment) -> Result<Profile, SettingError> {
+    // The CLI finds file and profile by these variables also where it reads no others.
     let name = global
         .profile
         .as_deref()
-        .or(variables.variable("TEMPORAL_PROFILE"));
+        .or(environment.variable("TEMPORAL_PROFILE"));
     if global.disable_config_file {
         return match &global.profile {
             Some(name) => Err(SettingError::new(format!(
@@ -217,7 +216,7 @@ fn profile(
             None => Ok(Profile::default()),
         };
     }
-    let given = global.config_file.clone().or(variables
+    let given = global.config_file.clone().or(environment
         .variable("TEMPORAL_CONFIG_FILE")
         .map(PathBuf::from));
     let path = match given.clone().or_else(|| default_config_file(environment)) {

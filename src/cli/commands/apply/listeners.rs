@@ -47,6 +47,9 @@ pub(super) struct Listeners {
     progress: Progress,
     reports: Vec<Target>,
     hide_results: bool,
+    ascii: bool,
+    /// Starts whose conflicts count as done although they say `Fail`.
+    conflicts: u64,
     color: bool,
     /// Width of the terminal behind standard output, if it is one.
     columns: Option<usize>,
@@ -89,7 +92,9 @@ impl Listeners {
         let format = global.output.unwrap_or(OutputFormat::Text);
         let total = started.total;
         let audience = if environment.stderr_is_terminal {
-            Audience::Terminal
+            Audience::Terminal {
+                ascii: environment.ascii,
+            }
         } else {
             Audience::Lines(Box::new(output::say))
         };
@@ -113,6 +118,8 @@ impl Listeners {
             progress: Progress::new(total, settings.wait, audience),
             reports: args.report.clone(),
             hide_results: settings.hide_results,
+            ascii: environment.ascii,
+            conflicts: 0,
             color: settings::color(global.color, environment, environment.stdout_is_terminal),
             columns: environment.width.filter(|_| environment.stdout_is_terminal),
             began: now,
@@ -124,6 +131,12 @@ impl Listeners {
     /// Keeps the outcomes in this journal.
     pub(super) fn write_to(&mut self, journal: Journal) {
         self.journal = Some(journal);
+    }
+
+    /// Lets the end say that `Fail` does not count as failed, if so many starts can meet it.
+    pub(super) fn with_conflicts(mut self, conflicts: u64) -> Self {
+        self.conflicts = conflicts;
+        self
     }
 
     /// Hears everything until the last event. Cancels `stop` when a listener that programs depend
@@ -275,7 +288,7 @@ impl Listeners {
                 let took = self.finished_at.duration_since(self.started.at);
                 let took = took.unsigned_abs();
                 let page = table.render(&self.summary, took, self.color, self.columns);
-                output::page(&page)
+                output::page(&page, self.ascii)
             }
             (None, OutputFormat::Json) => {
                 self.write_report(&mut BufWriter::new(io::stdout().lock()))
@@ -283,6 +296,12 @@ impl Listeners {
             (None, OutputFormat::Jsonl) => self.write_last_line(exit),
             (None, _) => Ok(()),
         };
+        let left_alone = self.summary.existing > self.summary.existing_failed;
+        if self.conflicts > 0 && left_alone {
+            output::say(
+                "note: what is `existing` counts as done, also where `idConflictPolicy: Fail` says so; --fail-existing makes it fail",
+            );
+        }
         // A failure is told at the end, and a reader that has gone is none.
         if let Some(stopped) = &self.summary.stopped
             && self.failure.is_none()

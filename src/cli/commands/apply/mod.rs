@@ -258,7 +258,7 @@ fn prepare(
         global.output,
         None | Some(OutputFormat::Text | OutputFormat::Github)
     );
-    let mut table = for_people.then(|| Table::new(started.total));
+    let mut table = for_people.then(|| Table::new(started.total, limits.wait.is_some()));
     let mut past = Past::read(unfinished, table.as_mut())
         .map_err(|error| super::report::cannot_read(global.output, &error))?;
     let (finished, to_wait_for) = past
@@ -277,6 +277,7 @@ fn prepare(
         let message = format!("cannot write a temporary file: {error}");
         output::fail(global.output, Exit::NotWritten, "journal", &message, None)
     })?;
+    let listeners = listeners.with_conflicts(checked.preflight.conflicts);
     Ok(Apply {
         beginning: Beginning {
             output: global.output,
