@@ -90,9 +90,9 @@ pub enum Started {
 pub enum Terminated {
     /// Done.
     Done,
-    /// The Workflow ID has no run, or one of another chain.
+    /// The Workflow ID has no run, or an open one of another chain.
     NotFound,
-    /// The chain has closed.
+    /// The run that has the Workflow ID is closed, whichever it is.
     Completed,
 }
 
@@ -188,12 +188,16 @@ impl Runs {
 
     /// A client ends the chain that a run began, if it has the Workflow ID.
     pub fn terminate(&mut self, first: Run) -> Terminated {
-        let Some(run) = self.current.filter(|run| self.record(*run).first == first) else {
+        let Some(run) = self.current else {
             return Terminated::NotFound;
         };
         let record = self.record_mut(run);
+        // Of a closed run nobody asks whose chain it is.
         if record.status != Status::Running {
             return Terminated::Completed;
+        }
+        if record.first != first {
+            return Terminated::NotFound;
         }
         record.status = Status::Terminated;
         Terminated::Done
