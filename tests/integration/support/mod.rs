@@ -103,11 +103,17 @@ pub fn full_length_is_wanted() -> bool {
     std::env::var("TEMPORAL_MANIFEST_TEST_FULL").is_ok_and(|value| value == "1")
 }
 
+/// Says which random numbers a test is to use.
+pub const SEED: &str = "TEMPORAL_MANIFEST_TEST_SEED";
+
+/// The seed that is to be played again.
+pub fn asked_seed() -> Option<u64> {
+    std::env::var(SEED).ok().and_then(|seed| seed.parse().ok())
+}
+
 /// Random numbers, with a word on how to get the same ones again.
 pub fn dice() -> fastrand::Rng {
-    const SEED: &str = "TEMPORAL_MANIFEST_TEST_SEED";
-    let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    let seed = asked_seed().unwrap_or_else(|| fastrand::u64(..));
     // Not a print macro: the test harness would hide it until the end, which a hang has not.
     let _ = writeln!(std::io::stderr(), "{SEED}={seed}");
     fastrand::Rng::with_seed(seed)
