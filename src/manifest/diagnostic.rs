@@ -386,4 +386,11 @@ mod tests {
         assert_eq!(nearest("IDReusePolicy", keys), Some("idReusePolicy"));
         assert_eq!(nearest("colour", keys), None);
     }
+
+    #[test]
+    fn words_of_any_length_are_compared() {
+        let long = "x".repeat(1_900);
+        let other = format!("{}y", &long[1..]);
+        assert_eq!(nearest(&long, [other.as_str()]), Some(other.as_str()));
+    }
 }

@@ -21,13 +21,13 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 const LONG_TIME_LIMIT: Duration = Duration::from_secs(200);
 
 /// Most address space for one file, in MiB, that is itself small.
-const SMALL_MIB: u64 = 512;
+pub(crate) const SMALL_MIB: u64 = 512;
 
 /// The same for a file with 100,000 starts, and for one of 100 MB.
 const MANY_MIB: u64 = 1_024;
 const LARGE_MIB: u64 = 2_048;
 
-const HEAD: &str = "apiVersion: temporal-manifest/v1
+pub(crate) const HEAD: &str = "apiVersion: temporal-manifest/v1
 kind: Starts
 metadata: {name: hostile}
 defaults: {type: BillCustomer, taskQueue: billing}
@@ -35,7 +35,7 @@ starts:
 ";
 
 /// Runs `validate` within the limits. The memory ceiling needs `prlimit`, which Linux has.
-fn validate(path: &Path, mebibytes: u64) -> Finished {
+pub(crate) fn validate(path: &Path, mebibytes: u64) -> Finished {
     let finished = limited(&["validate".as_ref(), path.as_os_str()], mebibytes);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     assert!(
