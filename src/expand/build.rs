@@ -351,7 +351,7 @@ fn keep(
 }
 
 /// Bytes that a start takes in a request, without protobuf's own few.
-fn request_size(start: &Start) -> usize {
+pub(super) fn request_size(start: &Start) -> usize {
     let named = [&start.memo, &start.search_attributes, &start.headers];
     let named = named
         .into_iter()

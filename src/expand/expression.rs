@@ -5,12 +5,13 @@
 //! test holds.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use minijinja::{ErrorKind, Expression as Compiled};
+use minijinja::ErrorKind;
 
 use super::casts::Cast;
-use super::concatenation;
-use super::jinja::{environment, from_jinja, words};
+use super::compiler::Compiler;
+use super::jinja::{Compiled, environment, from_jinja, words};
 use super::scope::{Constants, Found, Name, Scope, not_allowed};
 use super::text_filters;
 use crate::manifest::diagnostic::{Code, nearest};
@@ -20,6 +21,9 @@ use crate::manifest::source::Span;
 
 /// Longest expression, in bytes. Longer ones can be nested more deeply than a thread's stack is.
 const MAX_BYTES: usize = 2_000;
+
+/// Steps that an evaluation takes at least.
+const LOOKUP_STEPS: u64 = 20;
 
 /// An expression.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub(super) enum Expression {
         cast: Option<Cast>,
     },
     /// Anything else.
-    Jinja(Box<Compiled<'static, 'static>>),
+    Jinja(Arc<Compiled>),
 }
 
 /// What is wrong with an expression, or with what it comes to.
@@ -42,6 +46,8 @@ pub(super) struct Problem {
     pub(super) help: Option<String>,
     /// The row's cell that it is about, if it is about one.
     pub(super) cell: Option<String>,
+    /// Whether it is of no use to look for more.
+    pub(super) ends: bool,
 }
 
 impl Problem {
@@ -51,6 +57,7 @@ impl Problem {
             message: message.into(),
             help: None,
             cell: None,
+            ends: false,
         }
     }
 
@@ -91,28 +98,13 @@ pub(super) fn node_of(value: Value) -> Node {
     }
 }
 
-fn compile(text: String) -> Result<Compiled<'static, 'static>, Problem> {
-    environment()
-        .compile_expression_owned(text)
-        .map_err(|error| {
-            Problem::new(
-                Code::InvalidExpression,
-                format!("this expression cannot be read: {}", words(&error)),
-            )
-            .with_help("an expression is a value such as `${{ row.id }}`, with operators and filters; to mean `${{` literally, write `${{ '${{' }}`")
-        })
-}
-
 impl Expression {
-    /// Compiles an expression. `has_row` says whether `row` is defined.
+    /// Compiles an expression.
     ///
     /// # Errors
     /// It cannot be read, or names something that no start can have.
-    pub(super) fn compile(
-        text: &str,
-        constants: &Constants,
-        has_row: bool,
-    ) -> Result<Self, Problem> {
+    pub(super) fn compile(text: &str, compiler: Compiler<'_>) -> Result<Self, Problem> {
+        compiler.count()?;
         if text.len() > MAX_BYTES {
             let message = format!("an expression has at most {MAX_BYTES} bytes");
             return Err(Problem::new(Code::InvalidExpression, message)
@@ -120,17 +112,10 @@ impl Expression {
         }
         let expression = match lookup(text) {
             Some(lookup) => lookup,
-            None => {
-                let compiled = compile(text.to_owned())?;
-                let compiled = match concatenation::with_texts(text) {
-                    Some(text) => compile(text)?,
-                    None => compiled,
-                };
-                Expression::Jinja(Box::new(compiled))
-            }
+            None => Expression::Jinja(compiler.jinja(text)?),
         };
         for path in expression.paths() {
-            check_path(&path, constants, has_row)?;
+            check_path(&path, compiler.constants, compiler.has_row)?;
         }
         Ok(expression)
     }
@@ -147,8 +132,7 @@ impl Expression {
                 vec![names.collect::<Vec<_>>().join(".")]
             }
             Expression::Jinja(compiled) => {
-                let mut paths: Vec<String> =
-                    compiled.undeclared_variables(true).into_iter().collect();
+                let mut paths: Vec<String> = compiled.names(true).into_iter().collect();
                 paths.sort_unstable();
                 paths
             }
@@ -159,9 +143,7 @@ impl Expression {
     pub(super) fn names_invocation(&self) -> bool {
         match self {
             Expression::Lookup { name, .. } => *name == Name::Invocation,
-            Expression::Jinja(compiled) => {
-                compiled.undeclared_variables(false).contains("invocation")
-            }
+            Expression::Jinja(compiled) => compiled.names(false).contains("invocation"),
         }
     }
 
@@ -174,6 +156,7 @@ impl Expression {
             Expression::Lookup { name, keys, cast } => (*name, keys, *cast),
             Expression::Jinja(compiled) => return self.evaluate_jinja(compiled, scope),
         };
+        scope.spend(LOOKUP_STEPS);
         let path = keys.iter().map(|key| &**key);
         let found = match scope.find(name, path) {
             Some(found) => found,
@@ -213,32 +196,32 @@ impl Expression {
 
     fn evaluate_jinja<'r>(
         &self,
-        compiled: &Compiled<'static, 'static>,
+        compiled: &Compiled,
         scope: &Scope<'r>,
     ) -> Result<Outcome<'r>, Problem> {
-        let value = compiled
-            .eval(scope.jinja())
-            .map_err(|error| match error.kind() {
-                ErrorKind::UndefinedError => self.undefined(scope),
-                ErrorKind::UnknownFilter
-                | ErrorKind::UnknownTest
-                | ErrorKind::UnknownFunction
-                | ErrorKind::UnknownMethod => Problem::new(Code::InvalidExpression, words(&error))
-                    .with_help(
-                        "the filters and tests are minijinja's; docs/manifest.md names them",
-                    ),
-                ErrorKind::OutOfFuel => Problem::failed("this expression takes too much work")
-                    .with_help("compute the value elsewhere and put it into the row"),
-                _ => Problem {
-                    cell: self.only_cell(),
-                    help: text_filters::help(&error).map(str::to_owned),
-                    ..Problem::failed(words(&error))
-                },
-            })?;
+        let (value, steps) = compiled.evaluate(scope.jinja());
+        scope.spend(steps + LOOKUP_STEPS);
+        let value = value.map_err(|error| match error.kind() {
+            ErrorKind::UndefinedError => self.undefined(scope),
+            ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownMethod => Problem::new(Code::InvalidExpression, words(&error))
+                .with_help("the filters and tests are minijinja's; docs/manifest.md names them"),
+            ErrorKind::OutOfFuel => Problem::failed("this expression takes too much work")
+                .with_help("compute the value elsewhere and put it into the row"),
+            _ => Problem {
+                cell: self.only_cell(),
+                help: text_filters::help(&error).map(str::to_owned),
+                ..Problem::failed(words(&error))
+            },
+        })?;
         if value.is_undefined() {
             return Err(self.undefined(scope));
         }
-        Ok(Outcome::Node(Cow::Owned(from_jinja(&value)?)))
+        let node = from_jinja(&value)?;
+        scope.add(&node)?;
+        Ok(Outcome::Node(Cow::Owned(node)))
     }
 
     /// The cell that it reads, if it reads exactly one.
@@ -275,13 +258,14 @@ impl Expression {
         match scope.row() {
             Some(row) if owner == "row" => {
                 let names = row.names();
+                scope.spend(names.len() as u64);
                 if let Some(delimiter) = other_delimiter(&names) {
                     let help = format!(
                         "if `{delimiter}` stands between the cells, add `delimiter: \"{delimiter}\"` beside `csv`"
                     );
                     return problem.with_help(help);
                 }
-                problem.with_help(match nearest(key, names.iter().copied()) {
+                problem.with_help(match scope.nearest(key, &names) {
                     Some(near) => format!("did you mean `row.{near}`?"),
                     None => format!("it has {}; {default}", listed(&names)),
                 })
@@ -346,6 +330,7 @@ fn check_path(path: &str, constants: &Constants, has_row: bool) -> Result<(), Pr
     let (Some(key), Some(keys)) = (parts.next(), constants.keys(name)) else {
         return Ok(());
     };
+    constants.budget().spend(keys.len() as u64 / 2);
     if keys.contains(&key) {
         return Ok(());
     }
@@ -354,7 +339,10 @@ fn check_path(path: &str, constants: &Constants, has_row: bool) -> Result<(), Pr
         Name::Env => Problem::new(Code::Undefined, not_allowed(key))
             .with_help(format!("add `--allow-env {shown}` to the command")),
         _ => Problem::new(Code::Undefined, format!("`{first}` has no `{shown}`")).with_help(
-            match nearest(key, keys.iter().copied()) {
+            match (constants.budget().may_compare(keys.len()))
+                .then(|| nearest(key, keys.iter().copied()))
+                .flatten()
+            {
                 Some(near) => format!("did you mean `{first}.{near}`?"),
                 None if name == Name::Vars => {
                     format!("declare it: `vars: {{{shown}: …}}` at the top of the manifest")
@@ -392,9 +380,9 @@ fn lookup(text: &str) -> Option<Expression> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::expand::budget::Budget;
+    use crate::expand::compiler::Shared;
     use crate::expand::rows::Row;
     use crate::expand::scope::{AllowedEnv, Invocation};
     use crate::manifest::json;
@@ -418,7 +406,14 @@ mod tests {
             ("SET".to_owned(), Some("12".to_owned())),
             ("UNSET".to_owned(), None),
         ]);
-        let constants = Arc::new(Constants::new(vars, &env, &Invocation::any()));
+        let budget = Arc::new(Budget::new());
+        let constants = Constants::new(vars, &env, &Invocation::any(), &budget);
+        let constants = Arc::new(constants);
+        let compiler = Compiler {
+            constants: &constants,
+            has_row: true,
+            shared: &Shared::default(),
+        };
         let rows = [
             r#"{"id": "acme", "n": 9007199254740993, "f": 1.0, "t": "12", "b": true, "none": null,
                 "list": [1], "map": {"id": 2}, "x": "12x", "empty": "", "items": 3, "big": 18446744073709551615}"#,
@@ -462,9 +457,9 @@ mod tests {
             for text in lookups {
                 for cast in casts {
                     let text = format!("{text}{cast}");
-                    let own = Expression::compile(&text, &constants, true).expect(&text);
+                    let own = Expression::compile(&text, compiler).expect(&text);
                     assert!(matches!(own, Expression::Lookup { .. }), "{text}");
-                    let theirs = Expression::compile(&format!("({text})"), &constants, true);
+                    let theirs = Expression::compile(&format!("({text})"), compiler);
                     let theirs = theirs.expect(&text);
                     assert!(matches!(theirs, Expression::Jinja(_)), "{text}");
                     assert_eq!(outcome(&own, &scope), outcome(&theirs, &scope), "{text}");

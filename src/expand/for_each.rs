@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::node_template::{Compiler, NodeTemplate};
+use super::compiler::{Compiler, Shared};
+use super::node_template::NodeTemplate;
 use super::recipe::Surroundings;
 use super::rows::{Matrix, Rows};
 use super::scope::Scope;
@@ -20,6 +21,7 @@ pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Fi
     let compiler = Compiler {
         constants: around.constants,
         has_row: false,
+        shared: &Shared::default(),
     };
     let one = |finding: Finding| vec![finding];
     let has = |key: &str| node.get(key).is_some_and(|value| !value.is_null());

@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use super::arg_schemas::Spent;
 use super::build;
 use super::identity::Generator;
 use super::node_template::cell_in;
@@ -60,6 +61,19 @@ impl Item<'_> {
     }
 }
 
+/// Steps of the budget that a start takes at least, each of its rows' cells, and each of its
+/// payloads.
+const STEPS_PER_START: u64 = 100;
+const STEPS_PER_CELL: u64 = 10;
+const STEPS_PER_PAYLOAD: u64 = 5;
+
+/// Steps that a problem takes: its row is read again, and words are made.
+const STEPS_PER_PROBLEM: u64 = 2_000;
+
+/// Bytes of a file with rows that are read in one step, and of a start that are hashed.
+const BYTES_READ_PER_STEP: u64 = 10;
+const BYTES_HASHED_PER_STEP: u64 = 4;
+
 pub(super) struct Items<'e> {
     expansion: &'e Expansion,
     pass: Pass,
@@ -72,6 +86,8 @@ pub(super) struct Items<'e> {
     current: Option<Current<'e>>,
     /// Problems of an entry as a whole, which are told with its first start.
     pending: Vec<Diagnostic>,
+    /// Whether the budget was spent, and that has been told.
+    ended: bool,
 }
 
 /// The entry whose starts are being made.
@@ -97,6 +113,7 @@ impl<'e> Items<'e> {
             file: None,
             current: None,
             pending: Vec::new(),
+            ended: false,
         }
     }
 
@@ -133,10 +150,10 @@ impl<'e> Items<'e> {
                     self.pending
                         .extend(diagnose(advice, fields, document, None));
                 }
-                rows = evaluated
-                    .rows
-                    .as_ref()
-                    .map(|rows| rows.iter(manifest.source()));
+                rows = evaluated.rows.as_ref().map(|rows| {
+                    self.spend(rows.file_bytes() / BYTES_READ_PER_STEP);
+                    rows.iter(manifest.source())
+                });
             }
             self.current = Some(Current {
                 entry,
@@ -145,6 +162,29 @@ impl<'e> Items<'e> {
                 any_row: false,
             });
             return Some(Ok(()));
+        }
+    }
+
+    fn spend(&self, steps: u64) {
+        self.expansion.budget.spend(steps);
+    }
+
+    /// Ends the expansion with a problem if checking it has taken more than the command may.
+    fn bounded(&mut self, item: Item<'e>) -> Item<'e> {
+        let problems = item.made.as_ref().err().map_or(0, Vec::len) as u64;
+        self.spend(STEPS_PER_PROBLEM * problems);
+        if !self.expansion.budget.is_spent() {
+            return item;
+        }
+        self.ended = true;
+        let fields = item.document.manifest.fields(item.entry);
+        let message = "checking the starts up to this one takes more work than a command may";
+        let finding = Finding::new(Code::TooMuchWork, Vec::new(), message)
+            .with_help("make fewer starts in one apply, or compute elsewhere what expressions and argument schemas compute here");
+        let problem = diagnose(vec![finding], &fields, item.document, item.row.as_ref());
+        Item {
+            made: Err(problem),
+            ..item
         }
     }
 
@@ -198,14 +238,21 @@ impl<'e> Items<'e> {
         let mut start = made.map_err(diagnose)?;
         let checks = matches!(self.pass, Pass::Check { .. });
         if checks {
-            let findings = document.arg_schemas.check(&start);
-            if !findings.is_empty() {
-                return Err(diagnose(findings));
+            let budget = &self.expansion.budget;
+            match document.arg_schemas.check(&start, budget) {
+                Ok(findings) if findings.is_empty() => {}
+                Ok(findings) => return Err(diagnose(findings)),
+                Err(Spent) => budget.exhaust(),
             }
         }
+        let payloads = start.args.len() + start.memo.len() + start.headers.len();
+        self.spend(STEPS_PER_PAYLOAD * payloads as u64);
         let is_generated = start.workflow_id.is_empty();
         let generator = self.generator.as_ref().filter(|_| is_generated);
         let wants_content = self.pass == Pass::Check { content: true } || generator.is_some();
+        if wants_content {
+            self.spend(build::request_size(&start) as u64 / BYTES_HASHED_PER_STEP);
+        }
         let content = wants_content.then(|| match &current.recipe {
             Recipe::Evaluated(evaluated) if evaluated.names_invocation => {
                 let any = Some(&document.in_any_invocation);
@@ -273,6 +320,17 @@ impl<'e> Iterator for Items<'e> {
     type Item = Item<'e>;
 
     fn next(&mut self) -> Option<Item<'e>> {
+        if self.ended {
+            return None;
+        }
+        self.spend(STEPS_PER_START);
+        let item = self.make()?;
+        Some(self.bounded(item))
+    }
+}
+
+impl<'e> Items<'e> {
+    fn make(&mut self) -> Option<Item<'e>> {
         loop {
             let Some(mut current) = self.current.take() else {
                 match self.open()? {
@@ -296,6 +354,7 @@ impl<'e> Iterator for Items<'e> {
                 }
                 Some(Ok(row)) => {
                     current.any_row = true;
+                    self.spend(STEPS_PER_CELL * row.len() as u64);
                     let row = Arc::new(row);
                     let made = self.build(&current, Some(&row));
                     let is_same_for_all = made

@@ -1,12 +1,15 @@
 //! The edge to minijinja: its environment, and values on the way in and out.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use minijinja::value::{Serde, Value as Jinja, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, Expression, State, UndefinedBehavior};
 use serde_json::Number;
 
 use super::casts::Cast;
+use super::concatenation;
 use super::expression::{Problem, node_of};
 use super::text_filters;
 use crate::manifest::node::{Key, Node, Value};
@@ -42,6 +45,11 @@ pub(super) fn environment() -> &'static Environment<'static> {
                 Ok(to_jinja(&node_of(cast)))
             });
         }
+        environment.add_filter(SPENT, |state: &State, value: Jinja| {
+            let (consumed, _) = state.fuel_levels().unwrap_or_default();
+            CONSUMED.set(consumed);
+            value
+        });
         for name in ["debug", "namespace", "dict"] {
             environment.remove_global(name);
         }
@@ -51,6 +59,55 @@ pub(super) fn environment() -> &'static Environment<'static> {
         text_filters::install(&mut environment);
         environment
     })
+}
+
+/// The filter that ends every expression and tells what it has consumed.
+const SPENT: &str = "__spent";
+
+thread_local! {
+    /// Fuel that the expression which was evaluated last has consumed.
+    static CONSUMED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Steps of the command's budget that one unit of fuel takes.
+const STEPS_PER_FUEL: u64 = 3;
+
+/// Fuel that an evaluation counts as which failed before it could tell.
+const FAILED_FUEL: u64 = 1_000;
+
+/// An expression of minijinja.
+#[derive(Debug)]
+pub(super) struct Compiled(Expression<'static, 'static>);
+
+impl Compiled {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn new(text: &str) -> Result<Self, Error> {
+        // What stands around it must not make sense of what makes none by itself.
+        environment().compile_expression(text)?;
+        let with_texts = concatenation::with_texts(text);
+        let text = with_texts.as_deref().unwrap_or(text);
+        let told = format!("({text}\n)|{SPENT}");
+        Ok(Compiled(environment().compile_expression_owned(told)?))
+    }
+
+    /// What it looks up: names, or names joined by dots.
+    pub(super) fn names(&self, nested: bool) -> HashSet<String> {
+        self.0.undeclared_variables(nested)
+    }
+
+    /// Evaluates it, and tells the steps that it took.
+    pub(super) fn evaluate(&self, names: Jinja) -> (Result<Jinja, Error>, u64) {
+        CONSUMED.set(FAILED_FUEL);
+        let outcome = self.0.eval(names);
+        let fuel = match &outcome {
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => FUEL,
+            _ => CONSUMED.get(),
+        };
+        (outcome, fuel * STEPS_PER_FUEL)
+    }
 }
 
 /// minijinja's words for an error, without the place, which is shown in another way.

@@ -4,8 +4,10 @@
 //! runs it dry, so that every problem is known before the first start is sent.
 
 mod arg_schemas;
+mod budget;
 mod build;
 mod casts;
+mod compiler;
 mod concatenation;
 mod content;
 mod expression;
@@ -30,11 +32,13 @@ mod text_filters;
 pub mod vars;
 mod workflow_ids;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::manifest::Manifest;
 use crate::manifest::diagnostic::Diagnostic;
 use arg_schemas::ArgSchemas;
+use budget::Budget;
 use folder::Folder;
 use identity::IdempotencyKey;
 use items::{Items, Pass};
@@ -73,6 +77,8 @@ pub struct Expansion {
     documents: Vec<Document>,
     options: Options,
     files: RowFiles,
+    /// What checking it may take.
+    budget: Arc<Budget>,
     /// For starts with generated Workflow IDs whose content has occurred before: their index, and
     /// how often it has. Known after preflight.
     occurrences: Sorted,
@@ -110,6 +116,15 @@ impl Expansion {
             .iter()
             .any(|manifest| manifest.source().name() == "<stdin>");
         let mut diagnostics = Vec::new();
+        let budget = Arc::new(Budget::new());
+        let sources: HashMap<_, _> = manifests
+            .iter()
+            .map(|it| (Arc::as_ptr(it.source()), it.source()))
+            .collect();
+        for source in sources.values() {
+            budget.grant(source.text().len() as u64);
+        }
+        let schemas = Arc::default();
         let mut documents = Vec::with_capacity(manifests.len());
         for manifest in manifests {
             diagnostics.extend(vars::check_values(&manifest));
@@ -118,11 +133,21 @@ impl Expansion {
                 path: manifest.source().folder(),
                 allow_outside: options.allow_outside,
             };
-            let arg_schemas = ArgSchemas::compile(&manifest, folder, &mut diagnostics);
+            let arg_schemas = ArgSchemas::compile(&manifest, folder, &schemas, &mut diagnostics);
             let any = Invocation::any();
             documents.push(Document {
-                in_any_invocation: Arc::new(Constants::new(vars.clone(), &options.env, &any)),
-                constants: Arc::new(Constants::new(vars, &options.env, &options.invocation)),
+                in_any_invocation: Arc::new(Constants::new(
+                    vars.clone(),
+                    &options.env,
+                    &any,
+                    &budget,
+                )),
+                constants: Arc::new(Constants::new(
+                    vars,
+                    &options.env,
+                    &options.invocation,
+                    &budget,
+                )),
                 arg_schemas,
                 manifest,
             });
@@ -130,7 +155,8 @@ impl Expansion {
         Ok(Expansion {
             documents,
             options,
-            files: RowFiles::new(standard_input),
+            files: RowFiles::new(standard_input, &budget),
+            budget,
             occurrences: Sorted::default(),
             diagnostics,
         })

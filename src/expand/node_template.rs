@@ -5,8 +5,9 @@ use std::cell::Cell;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
 
+use super::compiler::Compiler;
 use super::expression::Outcome;
-use super::scope::{Constants, Scope};
+use super::scope::Scope;
 use super::template::{Template, TemplateProblem};
 use crate::manifest::diagnostic::Code;
 use crate::manifest::finding::Finding;
@@ -27,21 +28,13 @@ pub(super) enum NodeTemplate {
     Map(Vec<(Key, NodeTemplate)>),
 }
 
-/// What values are compiled with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Compiler<'c> {
-    pub(super) constants: &'c Constants,
-    /// Whether there are rows.
-    pub(super) has_row: bool,
-}
-
 impl Compiler<'_> {
     /// Compiles a text that holds an expression.
     ///
     /// # Errors
     /// Everything that is wrong with its expressions, at `path`.
     pub(super) fn text(&self, text: &str, path: &[Step]) -> Result<Template, Vec<Finding>> {
-        Template::compile(text, self.constants, self.has_row).map_err(|problems| {
+        Template::compile(text, *self).map_err(|problems| {
             let problems = problems.into_iter();
             problems.map(|problem| finding(problem, path)).collect()
         })
@@ -72,7 +65,7 @@ impl Compiler<'_> {
             }
             Value::Map(entries) => {
                 let mut map = Vec::with_capacity(entries.len());
-                for (key, value) in entries {
+                for (key, value) in &**entries {
                     path.push(Step::Key(key.text.to_string()));
                     if holds_expression(&key.text) {
                         findings.push(

@@ -161,7 +161,7 @@ fn look_inside(node: &Node, path: &mut Vec<Step>, findings: &mut Vec<Finding>, e
                 path.pop();
                 return;
             }
-            for (key, value) in entries {
+            for (key, value) in &**entries {
                 *escaped |= unescaped(&key.text).is_some();
                 path.push(Step::Key(key.text.to_string()));
                 look_inside(value, path, findings, escaped);
@@ -239,7 +239,7 @@ fn encode_given(
     let mut findings = Vec::new();
     let mut metadata = Vec::new();
     let mut sources: Vec<Result<Vec<u8>, ()>> = Vec::new();
-    for (key, value) in entries {
+    for (key, value) in &**entries {
         path.push(Step::Key(key.text.to_string()));
         let mut fail = |message: String, help: &str| {
             findings

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::compiler::Compiler;
 use super::folder::Folder;
-use super::node_template::{Compiler, NodeTemplate, finding};
+use super::node_template::{NodeTemplate, finding};
 use super::payload::{self, Payload};
 use super::scope::Scope;
 use super::template::Template;

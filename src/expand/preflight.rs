@@ -97,6 +97,8 @@ impl Expansion {
         }
         preflight.add(items.take_pending());
         drop(items);
+        // What follows makes nothing that was not made within the budget.
+        self.budget.lift();
         match ids.twice() {
             Ok(twice) => {
                 self.occurrences = twice.occurrences;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::build::{self, Body, Payloads};
+use super::compiler::{Compiler, Shared};
 use super::folder::Folder;
 use super::for_each;
-use super::node_template::{Compiler, NodeTemplate};
+use super::node_template::NodeTemplate;
 use super::payload_template::{ListTemplate, MapTemplate, Named, whole, wrong_type};
 use super::rows::{Row, RowFiles, Rows};
 use super::scope::{Constants, Scope};
@@ -124,6 +125,7 @@ impl<'m> Recipe<'m> {
         let compiler = Compiler {
             constants: around.constants,
             has_row: rows.is_some(),
+            shared: &Shared::default(),
         };
         let folder = around.folder;
         let args =

@@ -1,6 +1,6 @@
 //! The names that expressions know: `row`, `index`, `vars`, `env`, `invocation`.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +9,21 @@ use jiff::Timestamp;
 use minijinja::value::{Enumerator, Object, Value as Jinja};
 use minijinja::{Error, ErrorKind};
 
+use super::budget::Budget;
+use super::expression::Problem;
 use super::jinja::to_jinja;
-use super::rows::{Cell, Row};
+use super::payload::MAX_REQUEST_BYTES;
+use super::rows::{Cell as RowCell, Row};
+use crate::manifest::diagnostic::nearest;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;
+
+/// Most values and bytes that the expressions of one start may come to: what fits into a start,
+/// with room for what is looked up twice.
+const MAX_SIZE: usize = 4 * MAX_REQUEST_BYTES;
+
+/// Steps that it takes to hand a value to minijinja, for each value and 16 bytes in it.
+const STEPS_PER_VALUE: u64 = 10;
 
 /// A name that expressions know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +102,7 @@ pub type AllowedEnv = BTreeMap<String, Option<String>>;
 
 /// What all starts of a manifest see alike. Values may be secrets.
 pub(super) struct Constants {
+    budget: Arc<Budget>,
     vars: Node,
     env: AllowedEnv,
     invocation: Node,
@@ -111,7 +123,12 @@ struct Lookups {
 }
 
 impl Constants {
-    pub(super) fn new(vars: Node, env: &AllowedEnv, invocation: &Invocation) -> Self {
+    pub(super) fn new(
+        vars: Node,
+        env: &AllowedEnv,
+        invocation: &Invocation,
+        budget: &Arc<Budget>,
+    ) -> Self {
         let invocation = invocation.node();
         let jinja = Lookups {
             vars: to_jinja(&vars),
@@ -119,11 +136,17 @@ impl Constants {
             invocation: to_jinja(&invocation),
         };
         Constants {
+            budget: Arc::clone(budget),
             vars,
             env: env.clone(),
             invocation,
             jinja,
         }
+    }
+
+    /// The budget of the command.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The keys that a name has; `None` for a name whose keys are known only with a row.
@@ -147,6 +170,8 @@ pub(super) struct Scope<'r> {
     row: Option<&'r Arc<Row>>,
     index: u64,
     jinja: OnceCell<Jinja>,
+    /// Values and bytes that expressions have come to so far.
+    size: Cell<usize>,
 }
 
 /// What a name and its keys lead to.
@@ -168,7 +193,38 @@ impl<'r> Scope<'r> {
             row,
             index,
             jinja: OnceCell::new(),
+            size: Cell::new(0),
         }
+    }
+
+    /// Takes steps from the command's budget. Whether it is spent is looked at for each start.
+    pub(super) fn spend(&self, steps: u64) {
+        self.constants.budget.spend(steps);
+    }
+
+    /// The name that was meant by a mistyped one, unless too many have been looked for already.
+    pub(super) fn nearest<'n>(&self, word: &str, names: &[&'n str]) -> Option<&'n str> {
+        let budget = &self.constants.budget;
+        (budget.may_compare(names.len())).then(|| nearest(word, names.iter().copied()))?
+    }
+
+    /// Counts what an expression came to, which the start will hold.
+    ///
+    /// # Errors
+    /// It is more than the start can hold.
+    pub(super) fn add(&self, node: &Node) -> Result<(), Problem> {
+        let size = node.size();
+        self.spend(size as u64);
+        let sum = self.size.get().saturating_add(size);
+        self.size.set(sum);
+        if sum > MAX_SIZE {
+            let message = format!(
+                "the expressions of this start come to more than {MAX_SIZE} values and bytes"
+            );
+            return Err(Problem::failed(message)
+                .with_help("store the data elsewhere and pass a reference to it"));
+        }
+        Ok(())
     }
 
     pub(super) fn row(&self) -> Option<&'r Arc<Row>> {
@@ -182,15 +238,23 @@ impl<'r> Scope<'r> {
         mut keys: impl Iterator<Item = &'k str>,
     ) -> Option<Found<'r>> {
         let constants = self.constants;
+        // Cells of a map are looked through one by one.
+        let look = |node: &Node| self.spend(node.entries().len() as u64 / 4);
         let node = match name {
             Name::Index => {
                 return keys.next().is_none().then_some(Found::Index(self.index));
             }
             Name::Row => match keys.next() {
                 None => self.row?.node()?,
-                Some(key) => match self.row?.get(key)? {
-                    Cell::Text(text) => return keys.next().is_none().then_some(Found::Text(text)),
-                    Cell::Node(node) => node,
+                Some(key) => match self
+                    .row
+                    .inspect(|row| row.node().map_or((), look))?
+                    .get(key)?
+                {
+                    RowCell::Text(text) => {
+                        return keys.next().is_none().then_some(Found::Text(text));
+                    }
+                    RowCell::Node(node) => node,
                 },
             },
             Name::Env => {
@@ -200,7 +264,10 @@ impl<'r> Scope<'r> {
             Name::Vars => &constants.vars,
             Name::Invocation => &constants.invocation,
         };
-        let found = keys.try_fold(node, |node, key| node.get(key))?;
+        let found = keys.try_fold(node, |node, key| {
+            look(node);
+            node.get(key)
+        })?;
         Some(Found::Node(found))
     }
 
@@ -233,7 +300,10 @@ impl Object for Names {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
         let lookups = &self.constants.jinja;
         Some(match Name::parse(key)? {
-            Name::Row => Jinja::from_dyn_object(Arc::clone(self.row.as_ref()?)),
+            Name::Row => Jinja::from_object(Cells {
+                row: Arc::clone(self.row.as_ref()?),
+                constants: Arc::clone(&self.constants),
+            }),
             Name::Index => Jinja::from(self.index),
             Name::Vars => lookups.vars.clone(),
             Name::Env => lookups.env.clone(),
@@ -242,20 +312,34 @@ impl Object for Names {
     }
 }
 
-impl Object for Row {
+/// The row as minijinja looks into it.
+#[derive(Debug)]
+struct Cells {
+    row: Arc<Row>,
+    constants: Arc<Constants>,
+}
+
+impl Object for Cells {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         self.get_value_by_str(key.as_str()?)
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
-        Some(match self.get(key)? {
-            Cell::Text(text) => Jinja::from(text),
-            Cell::Node(node) => to_jinja(node),
+        Some(match self.row.get(key)? {
+            RowCell::Text(text) => Jinja::from(text),
+            // All of it is copied, however little of it is wanted.
+            RowCell::Node(node) => {
+                let steps = STEPS_PER_VALUE * (node.size() as u64 / 16 + 1);
+                if !self.constants.budget.spend(steps) {
+                    return Some(Jinja::from(Error::from(ErrorKind::OutOfFuel)));
+                }
+                to_jinja(node)
+            }
         })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.names().into_iter().map(Jinja::from).collect())
+        Enumerator::Values(self.row.names().into_iter().map(Jinja::from).collect())
     }
 }
 

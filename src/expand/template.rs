@@ -6,13 +6,17 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::compiler::Compiler;
 use super::expression::{Expression, Outcome, Problem};
 use super::payload::MAX_REQUEST_BYTES;
-use super::scope::{Constants, Scope};
+use super::scope::Scope;
 use super::text_filters;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::node::{Node, Value};
 use crate::manifest::source::Span;
+
+/// Most problems that are told of one text.
+const MAX_PROBLEMS: usize = 100;
 
 /// What an expression begins and ends with.
 const OPEN: &str = "${{";
@@ -47,8 +51,7 @@ impl Template {
     /// Everything that is wrong with its expressions.
     pub(super) fn compile(
         text: &str,
-        constants: &Constants,
-        has_row: bool,
+        compiler: Compiler<'_>,
     ) -> Result<Self, Vec<TemplateProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
@@ -71,12 +74,18 @@ impl Template {
                 return Err(problems);
             };
             let written: Box<str> = from[..inner.end + CLOSE.len()].into();
-            match Expression::compile(from[inner.clone()].trim(), constants, has_row) {
+            match Expression::compile(from[inner.clone()].trim(), compiler) {
                 Ok(expression) => parts.push(Part::Expression {
                     expression,
                     written,
                 }),
-                Err(problem) => problems.push(TemplateProblem { problem, written }),
+                Err(problem) => {
+                    let ends = problem.ends;
+                    problems.push(TemplateProblem { problem, written });
+                    if ends || problems.len() == MAX_PROBLEMS {
+                        return Err(problems);
+                    }
+                }
             }
             rest = &from[inner.end + CLOSE.len()..];
         }

@@ -1,5 +1,7 @@
 //! A manifest's variables: the defaults it declares, and what the command overrides.
 
+use std::sync::Arc;
+
 use super::casts::Cast;
 use crate::manifest::diagnostic::{Code, Diagnostic, nearest};
 use crate::manifest::node::{Key, Node, Value};
@@ -97,13 +99,13 @@ pub(super) fn resolve(declared: &[(Key, Node)], overrides: &Overrides) -> Result
 fn forget_places(value: &mut Value) {
     match value {
         Value::List(items) => {
-            for item in items {
+            for item in Arc::make_mut(items) {
                 item.span = Span::default();
                 forget_places(&mut item.value);
             }
         }
         Value::Map(entries) => {
-            for (key, value) in entries {
+            for (key, value) in Arc::make_mut(entries) {
                 (key.span, value.span) = (Span::default(), Span::default());
                 forget_places(&mut value.value);
             }

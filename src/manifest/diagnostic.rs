@@ -111,6 +111,8 @@ codes! {
     InvalidArgSchema => "invalid_arg_schema",
     /// Arguments that do not fit their schema.
     ArgumentMismatch => "argument_mismatch",
+    /// Starts that take more work to check than a command may.
+    TooMuchWork => "too_much_work",
     /// Two starts with the same Workflow ID.
     DuplicateWorkflowId => "duplicate_workflow_id",
     /// The manifest can be applied, but probably does not do what was meant.
@@ -336,6 +338,10 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
     });
 }
 
+/// Longest word that is compared letter by letter, in bytes. The time that it takes grows with the
+/// square of the length, and nobody mistypes longer names: they are copied.
+const MAX_COMPARED_BYTES: usize = 64;
+
 /// The candidate that a person most likely meant by `word`: equal but for case and separators, or
 /// a few letters away.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -345,10 +351,16 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             .flat_map(char::to_lowercase)
             .collect()
     };
+    if word.len() > MAX_COMPARED_BYTES {
+        return None;
+    }
     let folded = fold(word);
     let length = folded.chars().count();
     // Words of very different lengths are never similar, and comparing takes time.
     let comparable = |candidate: &&str| {
+        if candidate.len() > MAX_COMPARED_BYTES {
+            return false;
+        }
         let own = candidate.chars().filter(|c| c.is_alphanumeric()).count();
         own.min(length) as f64 >= 0.65 * own.max(length) as f64
     };
@@ -388,9 +400,14 @@ mod tests {
     }
 
     #[test]
-    fn words_of_any_length_are_compared() {
+    fn long_words_are_not_compared() {
         let long = "x".repeat(1_900);
         let other = format!("{}y", &long[1..]);
-        assert_eq!(nearest(&long, [other.as_str()]), Some(other.as_str()));
+        assert_eq!(nearest(&long, [other.as_str()]), None);
+        assert_eq!(
+            nearest(&long[..64], [&other[other.len() - 64..]]),
+            Some(&other[other.len() - 64..])
+        );
+        assert_eq!(nearest("xxxx", [other.as_str()]), None);
     }
 }

@@ -7,6 +7,15 @@ use jsonschema::json::{Array, Json, Node as JsonNode, NodeIdentity, Object};
 use serde_json::{Number, Value as JsonValue};
 
 use super::node::{Key, Node, Value};
+use super::steps::{step, step_to_name};
+
+/// Most of a value that a validation error keeps: its message shows less.
+const KEPT_ITEMS: usize = 256;
+const KEPT_CHARACTERS: usize = 256;
+const KEPT_DEPTH: usize = 8;
+
+/// Steps that an error takes, so that there is no end to them in memory.
+const STEPS_PER_ERROR: u64 = 2_000;
 
 /// The node tree as a JSON representation. Bytes look like a string.
 pub(crate) struct Tree;
@@ -31,6 +40,7 @@ impl Json for Tree {
     }
 
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(TreeNode<'_>) -> T) -> T {
+        step(1);
         f(TreeNode::Name(string))
     }
 }
@@ -50,6 +60,7 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     type Number = &'a Number;
 
     fn as_object(&self) -> Option<Members<'a>> {
+        step(1);
         match self.value()? {
             Value::Map(entries) => Some(Members(entries)),
             _ => None,
@@ -57,6 +68,7 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     }
 
     fn as_array(&self) -> Option<Elements<'a>> {
+        step(1);
         match self.value()? {
             Value::List(items) => Some(Elements(items)),
             _ => None,
@@ -64,14 +76,16 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        match self {
-            TreeNode::Name(name) => Some(Cow::Borrowed(name)),
+        let text = match self {
+            TreeNode::Name(name) => name,
             TreeNode::Node(node) => match &node.value {
-                Value::String(text) => Some(Cow::Borrowed(text)),
-                Value::Binary(_) => Some(Cow::Borrowed("")),
-                _ => None,
+                Value::String(text) => &**text,
+                Value::Binary(_) => "",
+                _ => return None,
             },
-        }
+        };
+        step(1 + text.len() as u64 / 16);
+        Some(Cow::Borrowed(text))
     }
 
     fn as_number(&self) -> Option<&'a Number> {
@@ -93,6 +107,7 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     }
 
     fn json_type(&self) -> JsonType {
+        step(1);
         match self.value() {
             None | Some(Value::String(_) | Value::Binary(_)) => JsonType::String,
             Some(Value::Null) => JsonType::Null,
@@ -108,26 +123,92 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
             (_, JsonValue::String(text)) => self.as_string().is_some_and(|own| own == *text),
             (_, JsonValue::Null) => self.is_null(),
             (_, JsonValue::Bool(value)) => self.as_boolean() == Some(*value),
-            _ => jsonschema::json::cmp::equal(&self.to_value(), expected),
+            (_, JsonValue::Array(items)) => {
+                let own = self.as_array();
+                own.is_some_and(|own| own.0.len() == items.len())
+                    && jsonschema::json::cmp::equal(&self.whole(), expected)
+            }
+            (_, JsonValue::Object(entries)) => {
+                let own = self.as_object();
+                own.is_some_and(|own| own.0.len() == entries.len())
+                    && jsonschema::json::cmp::equal(&self.whole(), expected)
+            }
+            (_, JsonValue::Number(_)) => {
+                step(1);
+                self.as_number().is_some() && jsonschema::json::cmp::equal(&self.whole(), expected)
+            }
         }
     }
 
+    /// Only for errors, so that the beginning is enough.
     fn to_value(&self) -> Cow<'a, JsonValue> {
+        step(STEPS_PER_ERROR);
         Cow::Owned(match self {
-            TreeNode::Name(name) => JsonValue::String((*name).to_owned()),
-            TreeNode::Node(node) => {
-                serde_json::to_value(node).expect("a node tree is JSON's data model")
-            }
+            TreeNode::Name(name) => JsonValue::String(beginning(name)),
+            TreeNode::Node(node) => shortened(node, 0, &mut KEPT_ITEMS.clone()),
         })
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
+        step(1);
         match self {
             TreeNode::Node(node) => {
                 Some(NodeIdentity::new(std::ptr::from_ref::<Node>(node) as usize))
             }
             TreeNode::Name(_) => None,
         }
+    }
+}
+
+impl TreeNode<'_> {
+    /// All of it.
+    fn whole(self) -> JsonValue {
+        match self {
+            TreeNode::Name(name) => JsonValue::String(name.to_owned()),
+            TreeNode::Node(node) => {
+                step(node.size() as u64);
+                serde_json::to_value(node).expect("a node tree is JSON's data model")
+            }
+        }
+    }
+}
+
+/// The beginning of a text, longer than any message shows.
+fn beginning(text: &str) -> String {
+    text.chars().take(KEPT_CHARACTERS).collect()
+}
+
+/// A value of which as much is left as a message shows of it.
+fn shortened(node: &Node, depth: usize, items_left: &mut usize) -> JsonValue {
+    let most = if depth < KEPT_DEPTH { *items_left } else { 0 };
+    match &node.value {
+        Value::String(text) => JsonValue::String(beginning(text)),
+        Value::List(items) => {
+            let mut kept = Vec::new();
+            for item in items.iter().take(most) {
+                let Some(left) = items_left.checked_sub(1) else {
+                    break;
+                };
+                *items_left = left;
+                kept.push(shortened(item, depth + 1, items_left));
+            }
+            JsonValue::Array(kept)
+        }
+        Value::Map(entries) => {
+            let mut kept = serde_json::Map::new();
+            for (key, value) in entries.iter().take(most) {
+                let Some(left) = items_left.checked_sub(1) else {
+                    break;
+                };
+                *items_left = left;
+                kept.insert(
+                    beginning(&key.text),
+                    shortened(value, depth + 1, items_left),
+                );
+            }
+            JsonValue::Object(kept)
+        }
+        _ => serde_json::to_value(node).expect("a node tree is JSON's data model"),
     }
 }
 
@@ -144,8 +225,9 @@ impl<'a> Object<'a, Tree> for Members<'a> {
     }
 
     fn get(&self, key: &String) -> Option<TreeNode<'a>> {
-        let (_, node) = self.0.iter().find(|(name, _)| *name.text == **key)?;
-        Some(TreeNode::Node(node))
+        let position = self.0.iter().position(|(name, _)| *name.text == **key);
+        step(1 + position.unwrap_or(self.0.len()) as u64 / 4);
+        Some(TreeNode::Node(&self.0[position?].1))
     }
 
     fn members(&self) -> MembersIter<'a> {
@@ -159,9 +241,9 @@ impl<'a> Iterator for MembersIter<'a> {
     type Item = (&'a str, TreeNode<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0
-            .next()
-            .map(|(key, node)| (&*key.text, TreeNode::Node(node)))
+        let (key, node) = self.0.next()?;
+        step_to_name(&key.text);
+        Some((&*key.text, TreeNode::Node(node)))
     }
 }
 
@@ -170,13 +252,29 @@ pub(crate) struct Elements<'a>(&'a [Node]);
 
 impl<'a> Array<'a, Tree> for Elements<'a> {
     type Node = TreeNode<'a>;
-    type ElementsIter = std::iter::Map<std::slice::Iter<'a, Node>, fn(&'a Node) -> TreeNode<'a>>;
+    type ElementsIter = ElementsIter<'a>;
 
     fn len(&self) -> usize {
         self.0.len()
     }
 
     fn elements(&self) -> Self::ElementsIter {
-        self.0.iter().map(TreeNode::Node)
+        ElementsIter(self.0.iter())
+    }
+
+    fn is_unique(&self) -> bool {
+        let whole = self.0.iter().map(|item| TreeNode::Node(item).whole());
+        jsonschema::json::unique::is_unique(&whole.collect::<Vec<_>>())
+    }
+}
+
+pub(crate) struct ElementsIter<'a>(std::slice::Iter<'a, Node>);
+
+impl<'a> Iterator for ElementsIter<'a> {
+    type Item = TreeNode<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        step(1);
+        self.0.next().map(TreeNode::Node)
     }
 }

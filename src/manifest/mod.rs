@@ -23,6 +23,7 @@ mod scalar;
 pub mod schema;
 mod shape;
 pub mod source;
+mod steps;
 pub mod walk;
 
 use std::collections::HashSet;
@@ -33,6 +34,7 @@ pub use deserializer::Mismatch;
 pub(crate) use instance::{Tree, TreeNode};
 pub(crate) use scalar::{shorten, shorten_to, whole_part};
 pub(crate) use shape::{check_start, steps};
+pub(crate) use steps::{NameCost, step, within};
 
 use bystander::Bystander;
 use diagnostic::Diagnostic;
@@ -188,7 +190,7 @@ pub fn read_map(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<(St
     let mut entries = Vec::new();
     for document in documents {
         if let node::Value::Map(map) = document.value {
-            let map = map.into_vec().into_iter();
+            let map = map.iter().cloned();
             entries.extend(map.map(|(key, value)| (key.text.into(), value)));
             continue;
         }

@@ -2,6 +2,8 @@
 //!
 //! JSON's data model plus bytes (`!!binary`). Keys keep their order, integers stay exact.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde_json::Number;
@@ -30,10 +32,10 @@ pub enum Value {
     String(Box<str>),
     /// `!!binary`.
     Binary(Box<[u8]>),
-    /// A list.
-    List(Box<[Node]>),
+    /// A list. Shared, so that what an alias repeats is there once.
+    List(Arc<[Node]>),
     /// A map with unique keys, in the order written.
-    Map(Box<[(Key, Node)]>),
+    Map(Arc<[(Key, Node)]>),
 }
 
 /// A map's key and where it stands.
@@ -83,6 +85,20 @@ impl Node {
     /// Whether this is `null`.
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
+    }
+
+    /// Values in it, itself included, and bytes of text.
+    pub fn size(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+            Value::String(text) => 1 + text.len(),
+            Value::Binary(bytes) => 1 + bytes.len(),
+            Value::List(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
+            Value::Map(entries) => {
+                let sizes = entries.iter().map(|(key, it)| key.text.len() + it.size());
+                1 + sizes.sum::<usize>()
+            }
+        }
     }
 
     /// Whether there are bytes in it, however deep.
@@ -140,14 +156,14 @@ impl Serialize for Node {
             }
             Value::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
+                for item in &**items {
                     list.serialize_element(item)?;
                 }
                 list.end()
             }
             Value::Map(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
-                for (key, value) in entries {
+                for (key, value) in &**entries {
                     map.serialize_entry(&*key.text, value)?;
                 }
                 map.end()

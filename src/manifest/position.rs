@@ -2,13 +2,25 @@
 
 use saphyr_parser::Marker;
 
-use super::reader::MAX_FLOW_MARKS;
 use super::source::Span;
+
+/// Most commas, colons and brackets in one list or map in brackets: one for every 8 bytes of the
+/// text, which is more than JSON of any use has, between these two. The parser reads such a list to
+/// its end before it tells of its first value, and keeps some 250 bytes for each mark meanwhile.
+const FEW_FLOW_MARKS: usize = 1_000_000;
+const MANY_FLOW_MARKS: usize = 4_000_000;
+const BYTES_PER_FLOW_MARK: usize = 8;
+
+/// How many commas, colons and brackets one list or map in brackets may have in this text.
+pub(super) fn max_flow_marks(text: &str) -> usize {
+    (text.len() / BYTES_PER_FLOW_MARK).clamp(FEW_FLOW_MARKS, MANY_FLOW_MARKS)
+}
 
 /// Where a list or map in brackets begins that is too long for the parser. Brackets in quoted or
 /// block text count too, which matters to nobody below millions of them.
 pub(super) fn long_flow(text: &str) -> Option<u32> {
-    if text.len() <= MAX_FLOW_MARKS {
+    let most = max_flow_marks(text);
+    if text.len() <= most {
         return None;
     }
     let (mut depth, mut marks, mut start) = (0usize, 0usize, 0usize);
@@ -25,7 +37,7 @@ pub(super) fn long_flow(text: &str) -> Option<u32> {
             _ => continue,
         }
         marks += 1;
-        if depth > 0 && marks > MAX_FLOW_MARKS {
+        if depth > 0 && marks > most {
             return Some(start as u32);
         }
     }

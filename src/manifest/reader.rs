@@ -4,14 +4,15 @@
 //! duplicate keys, exact integers and NaN. Time and memory are bounded whatever the text holds.
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::diagnostic::{Code, Diagnostic};
 use super::node::{Key, Node, Value};
-use super::position::{Cursor, first_line, long_flow, tab_near, tag_span, trim, word_span};
+use super::position::{
+    Cursor, first_line, long_flow, max_flow_marks, tab_near, tag_span, trim, word_span,
+};
 use super::scalar::{self, ScalarProblem};
 use super::source::{Source, Span};
 
@@ -21,16 +22,17 @@ pub const MAX_DEPTH: usize = 128;
 /// What to do about too deep a nesting.
 const DEEP_HELP: &str = "write the inner part as a JSON string, or give the bytes with `$payload`";
 
-/// Most nodes that all aliases of one file may add, beside 100 for each node that is written out.
-/// An alias bomb passes this at once; no manifest made for people comes near.
+/// Most values that all aliases of one file may add, beside 10 for each value that is written out
+/// and never more than [`MAX_NODES`]. An alias bomb passes this at once; no manifest made for
+/// people comes near. What an alias repeats is in memory once, but looked at as often as it is
+/// repeated.
 const FREE_ALIAS_NODES: usize = 1_000_000;
+
+/// Bytes of text that count as one more value where an alias repeats them.
+const BYTES_PER_NODE: usize = 16;
 
 /// Most values in one file, as each takes some 32 bytes of memory.
 const MAX_NODES: usize = 10_000_000;
-
-/// Most commas, colons and brackets in one list or map in brackets. The parser reads it to its end
-/// before it tells of its first value, and keeps 104 bytes for each mark and value meanwhile.
-pub(super) const MAX_FLOW_MARKS: usize = 4_000_000;
 
 /// Most problems collected in one file. Past it the rest of the file is not read.
 const MAX_PROBLEMS: usize = 1_000;
@@ -39,8 +41,9 @@ const MAX_PROBLEMS: usize = 1_000;
 /// be read, so that later checks can report on the rest of them.
 pub fn read(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<Node> {
     if let Some(start) = long_flow(source.text()) {
+        let most = max_flow_marks(source.text());
         let message = format!(
-            "this list or map in brackets holds more than {MAX_FLOW_MARKS} commas, colons and brackets"
+            "this list or map in brackets holds more than {most} commas, colons and brackets"
         );
         let problem = Diagnostic::new(Code::TooLarge, message)
             .with_help("write a block list, one `- ` for each item, or split the manifest")
@@ -76,9 +79,39 @@ pub fn read(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<Node> {
 /// A collection that is not complete yet.
 struct Frame {
     anchor: usize,
+    /// Of what it holds so far.
+    size: Size,
     start: u32,
     end: u32,
     content: Content,
+}
+
+/// What an alias adds that repeats a value.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Values, and bytes of text as far as they count as such.
+    nodes: usize,
+    /// Levels of lists and maps.
+    depth: usize,
+}
+
+impl Size {
+    fn of_scalar(value: &Value) -> Self {
+        let bytes = match value {
+            Value::String(text) => text.len(),
+            Value::Binary(bytes) => bytes.len(),
+            _ => 0,
+        };
+        Size {
+            nodes: 1 + bytes / BYTES_PER_NODE,
+            depth: 0,
+        }
+    }
+
+    fn add(&mut self, part: Size) {
+        self.nodes = self.nodes.saturating_add(part.nodes);
+        self.depth = self.depth.max(part.depth + 1);
+    }
 }
 
 enum Content {
@@ -113,7 +146,7 @@ struct Reader<'s> {
     parser: Parser<'s, saphyr_parser::StrInput<'s>>,
     cursor: Cursor<'s>,
     stack: Vec<Frame>,
-    anchors: HashMap<usize, (Rc<Node>, usize)>,
+    anchors: HashMap<usize, (Node, Size)>,
     written_nodes: usize,
     alias_nodes: usize,
     documents: Vec<Node>,
@@ -308,7 +341,8 @@ impl<'s> Reader<'s> {
                 Value::Null
             }
         };
-        self.complete(Node { value, span }, anchor, 1)
+        let size = Size::of_scalar(&value);
+        self.complete(Node { value, span }, anchor, size)
     }
 
     fn unsupported_tag(&mut self, tag: &Tag, span: Span) {
@@ -354,6 +388,7 @@ impl<'s> Reader<'s> {
         }
         self.stack.push(Frame {
             anchor,
+            size: Size { nodes: 1, depth: 1 },
             start,
             end,
             content,
@@ -392,7 +427,7 @@ impl<'s> Reader<'s> {
                 end: end.max(frame.start),
             },
         );
-        self.complete(Node { value, span }, frame.anchor, 1)
+        self.complete(Node { value, span }, frame.anchor, frame.size)
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
@@ -408,20 +443,19 @@ impl<'s> Reader<'s> {
             .with_help("write the value out; a manifest cannot contain itself")
             .at(self.source, span));
         };
-        let (node, size) = (Rc::clone(node), *size);
-        self.alias_nodes = self.alias_nodes.saturating_add(size);
-        if self.alias_nodes > FREE_ALIAS_NODES + 100 * self.written_nodes {
+        let (node, size) = (node.clone(), *size);
+        self.written_nodes += 1;
+        self.alias_nodes = self.alias_nodes.saturating_add(size.nodes);
+        let limit = (FREE_ALIAS_NODES + 10 * self.written_nodes).min(MAX_NODES);
+        if self.alias_nodes > limit {
             return Err(Diagnostic::new(
                 Code::AliasExpansion,
-                format!(
-                    "the aliases of this file expand to more than {} values",
-                    FREE_ALIAS_NODES
-                ),
+                format!("the aliases of this file expand to more than {limit} values"),
             )
             .with_help("write the values out, or generate the starts from rows")
             .at(self.source, span));
         }
-        let deep = self.stack.len() + depth(&node) > MAX_DEPTH;
+        let deep = self.stack.len() + size.depth > MAX_DEPTH;
         if deep {
             return Err(Diagnostic::new(
                 Code::TooDeep,
@@ -430,14 +464,13 @@ impl<'s> Reader<'s> {
             .with_help(DEEP_HELP)
             .at(self.source, span));
         }
-        self.complete(Node::clone(&node), 0, size)
+        self.complete(node, 0, size)
     }
 
     /// Hands a finished node to whatever it belongs to.
-    fn complete(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
+    fn complete(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Diagnostic> {
         if anchor > 0 {
-            let size = if size > 1 { size } else { count(&node) };
-            self.anchors.insert(anchor, (Rc::new(node.clone()), size));
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         let Some(frame) = self.stack.last_mut() else {
             if !node.is_null() {
@@ -445,6 +478,14 @@ impl<'s> Reader<'s> {
             }
             return Ok(());
         };
+        let levels = match &frame.content {
+            Content::Map(map) if matches!(map.pending, Pending::Merge(_)) => merged_levels(&node),
+            _ => 0,
+        };
+        frame.size.add(Size {
+            depth: size.depth.saturating_sub(levels),
+            ..size
+        });
         let map = match &mut frame.content {
             Content::List(items) => {
                 items.push(node);
@@ -513,10 +554,10 @@ impl<'s> Reader<'s> {
     }
 
     fn merge(&mut self, node: Node, span: Span) {
-        let sources = match node.value {
+        let sources = match &node.value {
             Value::Map(_) => vec![node],
             Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
-                items.into_vec()
+                items.to_vec()
             }
             _ => {
                 let problem = Diagnostic::new(
@@ -543,10 +584,10 @@ impl<'s> Reader<'s> {
             let Value::Map(entries) = source.value else {
                 continue;
             };
-            for (key, value) in entries {
+            for (key, value) in &*entries {
                 // Of several maps in a list the earlier one wins.
                 if known.insert(key.text.clone()) {
-                    map.merged.push((key, value));
+                    map.merged.push((key.clone(), value.clone()));
                 }
             }
         }
@@ -577,23 +618,11 @@ impl MapContent {
     }
 }
 
-fn count(node: &Node) -> usize {
-    let items = node.items().iter().map(count).sum::<usize>();
-    1 + items
-        + node
-            .entries()
-            .iter()
-            .map(|(_, value)| 1 + count(value))
-            .sum::<usize>()
-}
-
-fn depth(node: &Node) -> usize {
-    let items = node.items().iter().map(depth).max();
-    let entries = node.entries().iter().map(|(_, value)| depth(value)).max();
-    match &node.value {
-        Value::List(_) => 1 + items.unwrap_or(0),
-        Value::Map(_) => 1 + entries.unwrap_or(0),
-        _ => 0,
+/// Levels of a value that are gone when its entries have been merged into a map.
+fn merged_levels(node: &Node) -> usize {
+    match node.value {
+        Value::List(_) => 2,
+        _ => 1,
     }
 }
 

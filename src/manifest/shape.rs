@@ -16,6 +16,12 @@ use super::node::{Node, Value};
 use super::other_names::{OTHER_NAMES, REFUSED};
 use super::schema;
 
+/// Most problems that are told of one document's shape.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// Most keys that are told of one map as unknown.
+const MAX_UNKNOWN_KEYS: usize = 100;
+
 /// Checks the shape of one document.
 pub(super) fn check(document: &Node) -> Vec<Finding> {
     if let Some(foreign) = foreign(document) {
@@ -30,7 +36,8 @@ pub(super) fn check(document: &Node) -> Vec<Finding> {
         return findings;
     }
     let errors = validator.iter_errors(TreeNode::Node(document));
-    for finding in errors.flat_map(|error| explain(&error, document, &[])) {
+    let found = errors.flat_map(|error| explain(&error, document, &[]));
+    for finding in found.take(MAX_PROBLEMS) {
         let is_bytes = walk(document, &finding.path)
             .is_some_and(|node| matches!(node.value, Value::Binary(_)));
         if !is_bytes {
@@ -188,6 +195,7 @@ fn explain_kind(
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
+            .take(MAX_UNKNOWN_KEYS)
             .map(|key| unknown_key(&path, key))
             .collect(),
         ValidationErrorKind::Required { property } => {

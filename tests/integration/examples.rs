@@ -77,7 +77,7 @@ fn collect_given(node: &Node, path: &str, given: &mut Vec<String>) {
             .iter()
             .for_each(|item| collect_given(item, path, given)),
         Value::Map(entries) => {
-            for (key, value) in entries {
+            for (key, value) in &**entries {
                 let path = format!("{path}/{}", key.text);
                 collect_given(value, &path, given);
                 given.push(path);

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::RowProblem;
+use crate::expand::budget::Budget;
 use crate::expand::folder::Folder;
 use crate::expand::positional::Positional;
 use crate::manifest::diagnostic::{Code, Place};
@@ -30,18 +31,21 @@ pub(in crate::expand) const TEMPORARY_FOLDER: &str =
 const STANDARD_INPUT: &str = "<stdin>";
 
 /// The files with rows of one command, each opened once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::expand) struct RowFiles {
     files: Mutex<BTreeMap<PathBuf, Arc<RowsFile>>>,
     /// Whether standard input is a manifest already.
     standard_input_is_taken: bool,
+    /// Grows with every file.
+    budget: Arc<Budget>,
 }
 
 impl RowFiles {
-    pub(in crate::expand) fn new(standard_input_is_taken: bool) -> Self {
+    pub(in crate::expand) fn new(standard_input_is_taken: bool, budget: &Arc<Budget>) -> Self {
         RowFiles {
             files: Mutex::default(),
             standard_input_is_taken,
+            budget: Arc::clone(budget),
         }
     }
 
@@ -81,6 +85,8 @@ impl RowFiles {
             Some(found) => (folder.join(file).display().to_string(), found.file),
             None => (STANDARD_INPUT.to_owned(), keep_standard_input()?),
         };
+        self.budget
+            .grant(opened.metadata().map_or(0, |it| it.len()));
         let opened = Arc::new(RowsFile {
             name,
             file: Arc::new(opened),
@@ -161,6 +167,11 @@ impl RowsFile {
         self.checked
             .lock()
             .expect("nothing panics while it holds this lock")
+    }
+
+    /// Bytes in it.
+    pub(super) fn len(&self) -> u64 {
+        self.file.metadata().map_or(0, |it| it.len())
     }
 
     /// Reads the file from its beginning.

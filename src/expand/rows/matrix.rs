@@ -12,13 +12,13 @@ const MAX_COMBINATIONS: u64 = 100_000_000;
 /// Lists by name.
 #[derive(Debug)]
 pub(in crate::expand) struct Matrix {
-    lists: Vec<(Key, Box<[Node]>)>,
+    lists: Vec<(Key, Arc<[Node]>)>,
     combinations: u64,
 }
 
 impl Matrix {
     /// `None` if there are more combinations than anybody can mean.
-    pub(in crate::expand) fn new(lists: Vec<(Key, Box<[Node]>)>) -> Option<Self> {
+    pub(in crate::expand) fn new(lists: Vec<(Key, Arc<[Node]>)>) -> Option<Self> {
         let combinations = lists.iter().try_fold(1u64, |product, (_, list)| {
             product.checked_mul(list.len() as u64)
         });

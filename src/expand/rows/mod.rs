@@ -44,6 +44,14 @@ pub(super) enum Rows {
 pub(super) type RowIter = Box<dyn Iterator<Item = Result<Row, RowProblem>>>;
 
 impl Rows {
+    /// Bytes of the file that they are in.
+    pub(super) fn file_bytes(&self) -> u64 {
+        match self {
+            Rows::Items(_) | Rows::Matrix(_) => 0,
+            Rows::Csv { file, .. } | Rows::Jsonl(file) => file.len(),
+        }
+    }
+
     /// The rows from the first one on. After a problem that leaves no way on it ends.
     pub(super) fn iter(&self, manifest: &Arc<Source>) -> RowIter {
         match self {
@@ -148,6 +156,14 @@ impl Row {
         match &self.cells {
             Cells::Record { header, record } => record.get(header.position(name)?).map(Cell::Text),
             Cells::Value(node) => node.get(name).map(Cell::Node),
+        }
+    }
+
+    /// Number of its cells.
+    pub(super) fn len(&self) -> usize {
+        match &self.cells {
+            Cells::Record { record, .. } => record.len(),
+            Cells::Value(node) => node.entries().len(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where work comes from: the starts that are not finished, and Workflows to wait for.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,6 +18,9 @@ const STARTS_AHEAD: usize = 64;
 /// Room for expressions, whose compiler descends into them: what the main thread has.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// The work, and the thread that it comes from.
+pub(super) type Fed = (mpsc::Receiver<Work>, JoinHandle<Option<String>>);
+
 /// Where work comes from: the starts that are not finished, and Workflows to wait for.
 pub(super) struct Feed {
     pub(super) expansion: Expansion,
@@ -24,20 +28,17 @@ pub(super) struct Feed {
     pub(super) to_wait_for: Option<Records>,
 }
 
-/// Work as it is expanded, and the thread that does so.
-pub(super) type Fed = (mpsc::Receiver<Work>, JoinHandle<Option<String>>);
-
 impl Feed {
     /// Expands starts on a thread of their own, a few ahead. The thread returns what went wrong.
-    pub(super) fn begin(self) -> Fed {
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn begin(self) -> io::Result<Fed> {
         let (sender, receiver) = mpsc::channel(STARTS_AHEAD);
         let thread = std::thread::Builder::new()
             .stack_size(STACK_BYTES)
-            .spawn(move || self.feed(&sender).err());
-        (
-            receiver,
-            thread.expect("the system lets us have one more thread"),
-        )
+            .spawn(move || self.feed(&sender).err())?;
+        Ok((receiver, thread))
     }
 
     fn feed(self, sender: &mpsc::Sender<Work>) -> Result<(), String> {

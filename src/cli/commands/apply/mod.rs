@@ -4,6 +4,7 @@ mod doubts;
 mod feed;
 mod listeners;
 mod past;
+mod threads;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,22 +56,15 @@ pub(crate) fn run(
     environment: &Environment,
     signals: &Signals,
 ) -> Exit {
-    // One thread is faster than several: the work for one start is shorter than a hand-over.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match threads::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            output::say(&format!("error: cannot start the runtime: {error}"));
-            return Exit::Internal;
-        }
+        Err(error) => return threads::none_left(global.output, &error),
     };
     // An invalid manifest is read to its end, and so is everything before an apply runs.
     let ended = prepare(args, global, environment)
         .map_err(|exit| (exit, exit == Exit::Invalid))
         .and_then(|apply| {
-            let ended = runtime.block_on(apply.run(signals));
+            let ended = runtime.block_on(apply.run(signals, global.output));
             ended.map_err(|exit| (exit, true))
         });
     ended.unwrap_or_else(|(exit, everything_is_read)| {
@@ -315,11 +309,14 @@ type Connected = Result<Option<Client>, ConnectError>;
 
 impl Apply {
     /// Runs it. `Err` is how it ends before a start is made.
-    async fn run(mut self, signals: &Signals) -> Result<Exit, Exit> {
+    async fn run(mut self, signals: &Signals, format: Option<OutputFormat>) -> Result<Exit, Exit> {
         let stop = CancellationToken::new();
         signals.stop_with(stop.clone());
         // What is expanded meanwhile is thrown away if the journal is refused.
-        let fed = self.feed.begin();
+        let fed = match self.feed.begin() {
+            Ok(fed) => fed,
+            Err(error) => return Err(threads::none_left(format, &error)),
+        };
         let connected: Connected = tokio::select! {
             connected = connect(self.connection) => connected.map(Some),
             () = stop.cancelled() => Ok(None),

@@ -4,15 +4,20 @@
 //! `$ref` leads into the schema itself and to files below the manifest's folder, never to the
 //! network.
 
+mod patterns;
+mod prepare;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Retrieve, Uri, ValidationError, Validator};
 use serde_json::Value as JsonValue;
 
+use super::budget::Budget;
 use super::folder::Folder;
 use super::payload::Payload;
 use super::start::Start;
@@ -22,13 +27,24 @@ use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::opened::{self, OpenError};
 use crate::manifest::source::Source;
-use crate::manifest::{Manifest, Tree, TreeNode, json, reader, shorten, shorten_to, steps};
+use crate::manifest::{
+    Manifest, NameCost, Tree, TreeNode, json, reader, shorten, shorten_to, steps, within,
+};
+use patterns::{PatternKeyword, Patterns, StepKeyword};
+use prepare::{MAX_IDS, MAX_VALUES, STEP, prepare};
 
 /// Largest schema file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Most problems that are told of one start's arguments.
 const MAX_PROBLEMS: usize = 10;
+
+/// Most steps for finding everything that is wrong with one start's arguments. Past it only the
+/// first problem is told.
+const STEPS_FOR_ALL: u64 = 20_000_000;
+
+/// Bytes of an argument that are read in a step.
+const BYTES_PER_STEP: u64 = 2;
 
 /// Longest message of the validator's own, in characters.
 const MAX_MESSAGE: usize = 200;
@@ -43,6 +59,19 @@ struct ArgSchema {
     /// How its place is called: a path, or the manifest's key.
     name: String,
     validator: Validator<Tree>,
+    /// What a look at a name of a property costs.
+    name_cost: NameCost,
+}
+
+/// What the schemas of one command share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    patterns: Patterns,
+    /// Values in all schemas so far.
+    values: AtomicUsize,
+    /// Schemas with an `$id`, and dynamic references, so far.
+    ids: AtomicUsize,
+    is_dynamic: AtomicBool,
 }
 
 impl ArgSchemas {
@@ -50,6 +79,7 @@ impl ArgSchemas {
     pub(super) fn compile(
         manifest: &Manifest,
         folder: Folder<'_>,
+        shared: &Arc<Shared>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut schemas = Vec::new();
@@ -61,7 +91,7 @@ impl ArgSchemas {
             ) {
                 continue;
             }
-            match compile(key, node, manifest.source(), folder) {
+            match compile(key, node, manifest.source(), folder, shared) {
                 Ok(schema) => schemas.push(schema),
                 Err(message) => diagnostics.push(
                     Diagnostic::new(Code::InvalidArgSchema, message)
@@ -74,12 +104,18 @@ impl ArgSchemas {
     }
 
     /// Holds a start's arguments against the schema of its type, if there is one.
-    pub(super) fn check(&self, start: &Start) -> Vec<Finding> {
+    ///
+    /// # Errors
+    /// It takes more steps than the budget has.
+    pub(super) fn check(&self, start: &Start, budget: &Budget) -> Result<Vec<Finding>, Spent> {
         let schema = self
             .0
             .iter()
             .find(|schema| *schema.workflow_type == *start.workflow_type);
-        schema.map_or_else(Vec::new, |schema| schema.check(&start.args))
+        schema.map_or_else(
+            || Ok(Vec::new()),
+            |schema| schema.check(&start.args, budget),
+        )
     }
 }
 
@@ -88,16 +124,20 @@ fn compile(
     node: &Node,
     source: &Arc<Source>,
     folder: Folder<'_>,
+    shared: &Arc<Shared>,
 ) -> Result<ArgSchema, String> {
     let root = folder
         .path
         .canonicalize()
         .map_err(|error| format!("cannot read `{}`: {error}", folder.path.display()))?;
+    let name_patterns = Arc::new(Mutex::new(Vec::new()));
     let retriever = Files {
         root: root.clone(),
         allow_outside: folder.allow_outside,
+        shared: Arc::clone(shared),
+        name_patterns: Arc::clone(&name_patterns),
     };
-    let (schema, base, name) = match &node.value {
+    let (mut schema, base, name) = match &node.value {
         Value::String(file) => {
             let opened = folder.open(file)?;
             let name = folder.join(file).display().to_string();
@@ -109,7 +149,20 @@ fn compile(
             (schema, root.join("manifest"), name)
         }
     };
+    let named = |message: String| {
+        let key = shorten(&key.text);
+        format!("the argument schema of `{key}` cannot be used: {message}")
+    };
+    let own = shared.prepare(&mut schema).map_err(named)?;
+    let keywords = Arc::clone(shared);
     let validator = jsonschema::options_for::<Tree>()
+        .with_keyword(STEP, |_, _, _| Ok(Box::new(StepKeyword)))
+        .with_keyword("pattern", move |_, value, _| {
+            let pattern = value.as_str().ok_or("a pattern is a string".to_owned());
+            let pattern = pattern.and_then(|pattern| keywords.patterns.get(pattern));
+            let pattern = pattern.map_err(ValidationError::custom)?;
+            Ok(Box::new(PatternKeyword(pattern)))
+        })
         .with_retriever(retriever)
         .with_base_uri(uri(&base))
         .should_validate_formats(true)
@@ -132,12 +185,49 @@ fn compile(
                 shorten(&key.text)
             )
         })?;
+    let mut name_patterns = name_patterns
+        .lock()
+        .map(|mut it| std::mem::take(&mut *it))
+        .unwrap_or_default();
+    name_patterns.extend(own);
+    let mut name_cost = (0, 0);
+    for patterns in &name_patterns {
+        let cost = shared.patterns.name_cost(patterns).map_err(named)?;
+        name_cost = (name_cost.0.max(cost.0), name_cost.1.max(cost.1));
+    }
     Ok(ArgSchema {
         workflow_type: key.text.clone(),
         name,
         validator,
+        name_cost,
     })
 }
+
+impl Shared {
+    /// Makes a schema countable, and returns its patterns of property names.
+    fn prepare(&self, schema: &mut JsonValue) -> Result<Vec<Vec<String>>, String> {
+        let found = prepare(schema)?;
+        let values = self.values.fetch_add(found.values, Ordering::Relaxed) + found.values;
+        if values > MAX_VALUES {
+            return Err(format!(
+                "argument schemas have at most {MAX_VALUES} values in all"
+            ));
+        }
+        let ids = self.ids.fetch_add(found.ids, Ordering::Relaxed) + found.ids;
+        let was_dynamic = self
+            .is_dynamic
+            .fetch_or(found.is_dynamic, Ordering::Relaxed);
+        if (was_dynamic || found.is_dynamic) && ids > MAX_IDS {
+            return Err(format!(
+                "beside `$dynamicRef`, argument schemas have at most {MAX_IDS} `$id` in all"
+            ));
+        }
+        Ok(found.name_patterns)
+    }
+}
+
+/// The budget was spent.
+pub(super) struct Spent;
 
 /// Reads a file with one JSON or YAML document.
 fn read(file: File, name: &str) -> Result<JsonValue, String> {
@@ -202,6 +292,9 @@ fn path(uri: &str) -> Option<PathBuf> {
 struct Files {
     root: PathBuf,
     allow_outside: bool,
+    shared: Arc<Shared>,
+    /// Patterns of property names in the files.
+    name_patterns: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl Retrieve for Files {
@@ -225,12 +318,19 @@ impl Retrieve for Files {
             OpenError::NotAFile => format!("`{name}` is not a regular file"),
             OpenError::Outside => outside(),
         })?;
-        Ok(read(opened.file, &name)?)
+        let mut schema = read(opened.file, &name)?;
+        let patterns = self.shared.prepare(&mut schema)?;
+        if let Ok(mut known) = self.name_patterns.lock() {
+            known.extend(patterns);
+        }
+        Ok(schema)
     }
 }
 
 impl ArgSchema {
-    fn check(&self, args: &[Payload]) -> Vec<Finding> {
+    fn check(&self, args: &[Payload], budget: &Budget) -> Result<Vec<Finding>, Spent> {
+        let bytes: usize = args.iter().map(|payload| payload.data.len()).sum();
+        budget.spend(bytes as u64 / BYTES_PER_STEP);
         let (mut items, mut opaque) = (Vec::new(), Vec::new());
         for (index, payload) in args.iter().enumerate() {
             let value = match payload.encoding() {
@@ -247,16 +347,35 @@ impl ArgSchema {
             value: Value::List(items.into()),
             ..null()
         };
-        if self.validator.is_valid(TreeNode::Node(&list)) {
-            return Vec::new();
+        let list = TreeNode::Node(&list);
+        if self
+            .within(budget, u64::MAX, || self.validator.is_valid(list))
+            .ok_or(Spent)?
+        {
+            return Ok(Vec::new());
         }
-        let errors = self.validator.iter_errors(TreeNode::Node(&list));
-        let findings = errors.filter_map(|error| {
-            let path: Vec<Step> = steps(&error).collect();
+        let told = |error: &ValidationError<'_>| {
+            let path: Vec<Step> = steps(error).collect();
             let is_opaque = matches!(path.first(), Some(Step::Index(it)) if opaque.contains(it));
-            (!is_opaque).then(|| self.finding(&error, &path))
+            (!is_opaque).then(|| self.finding(error, &path))
+        };
+        let all = self.within(budget, STEPS_FOR_ALL, || {
+            let errors = self.validator.iter_errors(list);
+            let findings = errors.filter_map(|error| told(&error));
+            findings.take(MAX_PROBLEMS).collect()
         });
-        findings.take(MAX_PROBLEMS).collect()
+        if let Some(findings) = all {
+            return Ok(findings);
+        }
+        let first = self.within(budget, u64::MAX, || self.validator.validate(list).err());
+        Ok(first.ok_or(Spent)?.iter().filter_map(told).collect())
+    }
+
+    /// Does some work within what is left of the budget, and within a number of steps.
+    fn within<T>(&self, budget: &Budget, steps: u64, work: impl FnOnce() -> T) -> Option<T> {
+        let (outcome, taken) = within(budget.left().min(steps), self.name_cost, work);
+        budget.spend(taken);
+        outcome
     }
 
     fn finding(&self, error: &ValidationError<'_>, path: &[Step]) -> Finding {

@@ -1,0 +1,83 @@
+//! What expressions are compiled with, and what those of one entry share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::expression::Problem;
+use super::jinja::{Compiled, words};
+use super::scope::Constants;
+use crate::manifest::diagnostic::Code;
+
+/// Most expressions of one entry. Each takes some 150 bytes.
+const MAX_EXPRESSIONS: usize = 100_000;
+
+/// Most different ones among them that minijinja has to compile. Each takes some 5 KiB.
+const MAX_COMPILED: usize = 10_000;
+
+/// What the expressions of one entry share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    compiled: RefCell<HashMap<Box<str>, Arc<Compiled>>>,
+    count: Cell<usize>,
+}
+
+/// What values are compiled with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compiler<'c> {
+    pub(super) constants: &'c Constants,
+    /// Whether there are rows.
+    pub(super) has_row: bool,
+    pub(super) shared: &'c Shared,
+}
+
+impl Compiler<'_> {
+    /// Counts one more expression of the entry.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn count(&self) -> Result<(), Problem> {
+        let count = self.shared.count.get() + 1;
+        self.shared.count.set(count);
+        if count > MAX_EXPRESSIONS {
+            return Err(too_many(format!(
+                "an entry has at most {MAX_EXPRESSIONS} expressions"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Compiles an expression, unless an equal one has been.
+    ///
+    /// # Errors
+    /// It cannot be read, or there are too many different ones.
+    pub(super) fn jinja(&self, text: &str) -> Result<Arc<Compiled>, Problem> {
+        let mut known = self.shared.compiled.borrow_mut();
+        if let Some(compiled) = known.get(text) {
+            return Ok(Arc::clone(compiled));
+        }
+        if known.len() == MAX_COMPILED {
+            return Err(too_many(format!(
+                "an entry has at most {MAX_COMPILED} different expressions that are more than names"
+            )));
+        }
+        let compiled = Compiled::new(text).map_err(|error| {
+            Problem::new(
+                Code::InvalidExpression,
+                format!("this expression cannot be read: {}", words(&error)),
+            )
+            .with_help("an expression is a value such as `${{ row.id }}`, with operators and filters; to mean `${{` literally, write `${{ '${{' }}`")
+        })?;
+        let compiled = Arc::new(compiled);
+        known.insert(text.into(), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+}
+
+fn too_many(message: String) -> Problem {
+    Problem {
+        ends: true,
+        ..Problem::new(Code::InvalidExpression, message)
+    }
+    .with_help("put the values into rows or `vars`, or split the entry")
+}
