@@ -641,7 +641,13 @@ fn errors_by_the_100_000() {
             format!("{HEAD}{}", entry.repeat(100_000)),
         );
         let finished = validate(&path, MANY_MIB).expect_code(3);
-        assert!(finished.stderr.contains("more; the first "), "{name}");
+        // What is alike is one group, also where every problem was kept.
+        let is_cut = |words| finished.stderr.contains(words);
+        assert!(
+            is_cut(" more like it: ") || is_cut("more; the first "),
+            "{name}"
+        );
+        assert!(finished.stderr.lines().count() < 1_000, "{name}");
     }
 }
 
