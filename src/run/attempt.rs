@@ -7,14 +7,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::event::{
     AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, PaceChanged, StartFinished,
 };
+use super::outcome::{
+    CONTENDED, blank, contended, existing_error, no_answer, record, request_id, skipped, unanswered,
+};
 use super::pace::Pace;
 use super::protocol::{self, Call, End, Failing, How, Next, Protocol, Rules, Taken};
 use super::request_ids::RequestIds;
+use super::retry::backoff;
 use super::starter::{Answer, Class, StartError, StartRequest, Starter};
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
@@ -37,9 +40,6 @@ pub struct Context {
 
 /// Most attempts that an `INTERNAL` error is answered with; the service may have a bug.
 const MAX_INTERNAL_ATTEMPTS: u32 = 5;
-
-/// Our word for a start that other clients get in the way of.
-const CONTENDED: &str = "contended";
 
 /// Least time that a call is given for its answer, so that a short `retry_for` still lets a healthy
 /// service answer.
@@ -398,173 +398,4 @@ fn accepted(
         run: answer.run_id,
         began: answer.began,
     })
-}
-
-/// An error with what it leaves open.
-fn record(error: &StartError, failing: &Failing<String>) -> ErrorRecord {
-    let mut record = ErrorRecord::from(error);
-    let open = match failing {
-        Failing::NothingBegun => return record,
-        Failing::MayHaveBegun => {
-            "an earlier request had no answer and may have started the Workflow".to_owned()
-        }
-        Failing::Ended(first) => {
-            format!("the run {first} was told to end for this start")
-        }
-        Failing::CannotTell(run) => {
-            format!("cannot tell whether the run {run} was begun under this key")
-        }
-    };
-    record.message = format!("{open}: repeat with the same key: {}", record.message);
-    record.retryable = true;
-    record
-}
-
-/// The outcome of a start that was not tried.
-pub(super) fn skipped(context: &Context, start: &Start) -> StartFinished {
-    blank(start, request_id(context, start), Outcome::Skipped)
-}
-
-/// The outcome of a start whose answer was not waited for any longer.
-pub(super) fn abandoned(context: &Context, start: &Start) -> StartFinished {
-    let error = ErrorRecord {
-        code: "CANCELLED".to_owned(),
-        reason: "interrupted".to_owned(),
-        message: "the answer did not come before the interrupted apply ended".to_owned(),
-        cause: None,
-        scope: None,
-        retryable: true,
-    };
-    StartFinished {
-        attempts: 1,
-        error: Some(error),
-        ..blank(start, request_id(context, start), Outcome::Unknown)
-    }
-}
-
-fn request_id(context: &Context, start: &Start) -> Uuid {
-    let key = &context.key;
-    key.request_id(&context.namespace, &start.workflow_id)
-}
-
-fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartFinished {
-    StartFinished {
-        index: start.index,
-        name: start.name.clone(),
-        source: start.source.clone(),
-        workflow_id: start.workflow_id.clone(),
-        run_id: None,
-        first_run_id: None,
-        workflow_type: start.workflow_type.to_string(),
-        task_queue: start.task_queue.to_string(),
-        request_id: request_id.to_string(),
-        outcome,
-        existing_state: None,
-        attempts: 0,
-        throttled: 0,
-        latency_ms: 0.0,
-        error: None,
-        cron: start.settings.cron_schedule.is_some(),
-    }
-}
-
-fn existing_error() -> ErrorRecord {
-    ErrorRecord {
-        code: "ALREADY_EXISTS".to_owned(),
-        reason: "workflowExists".to_owned(),
-        message: "a Workflow with this ID exists, and failExisting is set".to_owned(),
-        cause: None,
-        scope: None,
-        retryable: false,
-    }
-}
-
-/// An answer that names no run, or is one to another call.
-fn no_answer() -> StartError {
-    StartError {
-        class: Class::Unanswered,
-        code: "OK",
-        reason: "emptyAnswer",
-        message: "the service's answer is none to a start".to_owned(),
-        cause: None,
-        scope: None,
-    }
-}
-
-/// What has the Workflow ID has changed while it was looked at.
-fn contended() -> StartError {
-    StartError {
-        class: Class::Transient,
-        code: "ABORTED",
-        reason: CONTENDED,
-        message: "other clients begin and end runs under this Workflow ID".to_owned(),
-        cause: None,
-        scope: None,
-    }
-}
-
-/// There is no time left to wait for an answer.
-fn unanswered() -> StartError {
-    StartError {
-        class: Class::Unanswered,
-        code: "DEADLINE_EXCEEDED",
-        reason: "deadlineExceeded",
-        message: "the service did not answer in time".to_owned(),
-        cause: None,
-        scope: None,
-    }
-}
-
-/// Pause before the next attempt, at random up to [`longest_pause`].
-fn backoff(attempts: u32, error: &StartError) -> Duration {
-    let longest = longest_pause(attempts, error);
-    longest.mul_f64(fastrand::f64())
-}
-
-/// Longest pause after so many attempts: from 100 ms doubling up to 10 s. After throttling the
-/// common pace decides when the next call is made, and a start steps back for others only from 2 ms
-/// doubling up to 50 ms; a Workflow ID that is busy by itself waits for itself, from 1 s.
-fn longest_pause(attempts: u32, error: &StartError) -> Duration {
-    let (first, most) = if error.is_only_this_workflow() {
-        (1_000, 10_000)
-    } else if error.class == Class::Throttled {
-        (2, 50)
-    } else {
-        (100, 10_000)
-    };
-    let doubled = u64::saturating_mul(first, 1 << attempts.saturating_sub(1).min(20));
-    Duration::from_millis(doubled.min(most))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_bound() {
-        let error = |class, cause| StartError {
-            class,
-            code: "",
-            reason: "",
-            message: String::new(),
-            cause,
-            scope: None,
-        };
-        let pace = error(Class::Throttled, Some("RPS_LIMIT"));
-        let busy = error(Class::Throttled, Some("BUSY_WORKFLOW"));
-        let table = [
-            // After so many attempts, milliseconds.
-            (error(Class::Transient, None), [100, 200, 6_400, 10_000]),
-            (error(Class::Unanswered, None), [100, 200, 6_400, 10_000]),
-            (busy, [1_000, 2_000, 10_000, 10_000]),
-            (pace, [2, 4, 50, 50]),
-        ];
-        for (error, longest) in table {
-            for (attempts, longest) in [1, 2, 7, u32::MAX].into_iter().zip(longest) {
-                let longest = Duration::from_millis(longest);
-                assert_eq!(longest_pause(attempts, &error), longest, "{error:?}");
-                assert!(backoff(attempts, &error) <= longest, "{error:?}");
-            }
-        }
-    }
 }

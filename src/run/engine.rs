@@ -12,8 +12,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Context, Settled, Settling, abandoned, skipped};
+use super::attempt::{Context, Settled, Settling};
 use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
+use super::outcome::{abandoned, skipped};
 use super::pace::Pace;
 use super::starter::{Class, StartError, Starter};
 use super::wait::Waiting;

@@ -3,9 +3,11 @@
 pub mod attempt;
 pub mod engine;
 pub mod event;
+mod outcome;
 pub mod pace;
 pub mod protocol;
 mod request_ids;
+mod retry;
 mod silence;
 pub mod starter;
 pub mod wait;
