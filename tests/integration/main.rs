@@ -26,6 +26,7 @@ mod policies;
 mod races;
 mod repeats;
 mod reports;
+mod results;
 mod rows;
 mod scale;
 mod schemas;
