@@ -11,14 +11,20 @@ use tonic::codec::{BufferSettings, Codec};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
-use tonic::{Extensions, Request, Status};
+use tonic::{Code, Extensions, Request, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 use super::RPC_TIMEOUT;
 use super::grpc_only::GrpcOnly;
 
-/// Largest answer that is read. Workflows return what they like; the service's own limit is lower.
-const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
+/// Largest answer that is read. The service's own limit for what a Workflow returns is 2 MiB.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Whether a call failed because its answer is larger than we read. tonic finds that out from the
+/// answer's first bytes, and has no other sign for it.
+pub(super) fn is_too_large(status: &Status) -> bool {
+    status.code() == Code::OutOfRange && status.message().contains("message length too large")
+}
 
 /// Bytes that a request and an answer are given at first; most need no more. tonic's default is
 /// 8 KiB, which the allocator takes much longer to find.

@@ -2,21 +2,51 @@
 
 use jiff::Timestamp;
 
-use super::api::temporal::api::enums::v1::{ContinueAsNewInitiator, RetryState, TimeoutType};
+use super::api::temporal::api::enums::v1::{
+    ContinueAsNewInitiator, RetryState, TimeoutType, WorkflowExecutionStatus,
+};
 use super::api::temporal::api::failure::v1::Failure as WireFailure;
 use super::api::temporal::api::failure::v1::failure::FailureInfo;
 use super::api::temporal::api::history::v1::HistoryEvent;
 use super::api::temporal::api::history::v1::history_event::Attributes;
-use super::payload::result_value;
+use super::api::temporal::api::workflow::v1::WorkflowExecutionInfo;
+use super::payload::{result_value, too_large};
 use crate::run::starter::{Close, Closed, Failure};
 
-/// How a run ended, if `event` is a run's last one.
-pub(super) fn close(event: HistoryEvent) -> Option<Close> {
+/// What stands for a failure whose event is larger than we read.
+const FAILURE_TOO_LARGE: &str = "(more than 4 MiB, not shown)";
+
+/// How a run ended whose last event is larger than we read; `None` if it has not ended.
+pub(super) fn close_without_event(info: &WorkflowExecutionInfo) -> Option<Close> {
+    use WorkflowExecutionStatus as Status;
+    let how = match info.status() {
+        Status::Completed => Closed::Completed(Some(too_large())),
+        Status::Failed => Closed::Failed(Failure {
+            message: FAILURE_TOO_LARGE.to_owned(),
+            kind: None,
+            cause: None,
+        }),
+        Status::Canceled => Closed::Canceled,
+        Status::Terminated => Closed::Terminated(FAILURE_TOO_LARGE.to_owned()),
+        Status::ContinuedAsNew => Closed::ContinuedAsNew,
+        Status::TimedOut => Closed::TimedOut,
+        Status::Unspecified | Status::Running | Status::Paused => return None,
+    };
+    Some(Close {
+        how,
+        at: timestamp(info.close_time.unwrap_or_default()),
+        next_run_id: None,
+    })
+}
+
+/// How a run ended, if `event` is a run's last one. Its result is decoded only if that is wanted.
+pub(super) fn close(event: HistoryEvent, with_result: bool) -> Option<Close> {
     let at = timestamp(event.event_time.unwrap_or_default());
     let (how, next_run_id) = match event.attributes? {
         // A completed run has a next one only by its cron schedule.
         Attributes::WorkflowExecutionCompletedEventAttributes(completed) => {
-            (Closed::Completed(result_value(completed.result)), None)
+            let result = completed.result.filter(|_| with_result);
+            (Closed::Completed(result_value(result)), None)
         }
         Attributes::WorkflowExecutionFailedEventAttributes(failed) => {
             let next = retry(failed.retry_state(), failed.new_execution_run_id);

@@ -29,7 +29,7 @@ use api::temporal::api::enums::v1::{
 };
 use api::temporal::api::history::v1::HistoryEvent;
 use api::temporal::api::taskqueue::v1::TaskQueue;
-use api::temporal::api::workflow::v1::RequestIdInfo;
+use api::temporal::api::workflow::v1::{RequestIdInfo, WorkflowExecutionInfo};
 use api::temporal::api::workflowservice::v1::{
     DescribeTaskQueueRequest, DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse, GetWorkflowExecutionHistoryRequest,
@@ -63,6 +63,8 @@ pub struct Client {
     server_version: String,
     tells_who_began: bool,
     namespace_id: Option<String>,
+    /// Whether what Workflows return is wanted.
+    with_results: bool,
 }
 
 impl Client {
@@ -79,6 +81,16 @@ impl Client {
             server_version,
             tells_who_began,
             namespace_id,
+            with_results: true,
+        }
+    }
+
+    /// Leaves out what Workflows return, so that it is not even decoded.
+    #[must_use]
+    pub fn without_results(self) -> Self {
+        Client {
+            with_results: false,
+            ..self
         }
     }
 
@@ -138,6 +150,16 @@ impl Client {
         if info.status() != WorkflowExecutionStatus::Terminated || info.first_run_id.is_empty() {
             return Ok(None);
         }
+        self.current_of_chain(workflow_id, run_id, &info).await
+    }
+
+    /// The current run of a run's chain, if that is another one.
+    async fn current_of_chain(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        info: &WorkflowExecutionInfo,
+    ) -> Result<Option<String>, StartError> {
         let current = match self.description(workflow_id, "").await {
             Ok(described) => described.workflow_execution_info.unwrap_or_default(),
             Err(error) if !error.is_retryable() => return Ok(None),
@@ -154,7 +176,7 @@ impl Client {
         workflow_id: &str,
         run_id: &str,
         patience: Patience,
-    ) -> Result<Option<Box<HistoryEvent>>, StartError> {
+    ) -> Result<LastEvent, StartError> {
         let message = GetWorkflowExecutionHistoryRequest {
             namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
@@ -168,15 +190,39 @@ impl Client {
             Patience::Now => RPC_TIMEOUT,
             Patience::LongPoll => LONG_POLL_TIMEOUT,
         };
-        let answer: GetWorkflowExecutionHistoryResponse = self
+        let answer: GetWorkflowExecutionHistoryResponse = match self
             .caller
             .call(method!("GetWorkflowExecutionHistory"), message, timeout)
             .await
-            .map_err(|status| self.error(&status))?;
-        Ok(answer
-            .history
-            .and_then(|history| history.events.into_iter().next())
-            .map(Box::new))
+        {
+            Ok(answer) => answer,
+            Err(status) if call::is_too_large(&status) => {
+                return Ok(LastEvent::TooLarge(Box::new(self.error(&status))));
+            }
+            Err(status) => return Err(self.error(&status)),
+        };
+        let events = answer.history.map(|history| history.events);
+        let event = events.and_then(|events| events.into_iter().next());
+        Ok(event.map_or(LastEvent::Missing, |event| LastEvent::Read(Box::new(event))))
+    }
+
+    /// How a run ended whose last event is larger than we read, or else `error`.
+    async fn close_by_description(
+        &self,
+        workflow_id: &str,
+        run_id: &str,
+        error: StartError,
+    ) -> Result<Close, StartError> {
+        let ended = self.description(workflow_id, run_id).await?;
+        let info = ended
+            .workflow_execution_info
+            .ok_or_else(status::empty_answer)?;
+        let mut close = history::close_without_event(&info).ok_or_else(|| error.clone())?;
+        if matches!(close.how, Closed::ContinuedAsNew) {
+            let current = self.current_of_chain(workflow_id, run_id, &info).await?;
+            close.next_run_id = Some(current.ok_or(error)?);
+        }
+        Ok(close)
     }
 }
 
@@ -251,8 +297,15 @@ impl Starter for Client {
                 return Ok(None);
             }
         }
-        let event = self.last_event(workflow_id, run_id, patience).await?;
-        let Some(mut close) = event.and_then(|event| history::close(*event)) else {
+        let close = match self.last_event(workflow_id, run_id, patience).await? {
+            LastEvent::Missing => None,
+            LastEvent::Read(event) => history::close(*event, self.with_results),
+            LastEvent::TooLarge(error) => {
+                let close = self.close_by_description(workflow_id, run_id, *error);
+                Some(Box::pin(close).await?)
+            }
+        };
+        let Some(mut close) = close else {
             return Ok(None);
         };
         let may_go_on = !matches!(close.how, Closed::Completed(_) | Closed::ContinuedAsNew);
@@ -279,6 +332,15 @@ impl Starter for Client {
             .map_err(|status| self.error(&status))?;
         Ok(!answer.pollers.is_empty())
     }
+}
+
+/// What was learnt of a run's last event. Boxed, as every call carries the room for it.
+enum LastEvent {
+    /// It is not there yet.
+    Missing,
+    Read(Box<HistoryEvent>),
+    /// What the call came to.
+    TooLarge(Box<StartError>),
 }
 
 /// Whether a run has not ended.

@@ -35,6 +35,11 @@ pub(super) fn result_value(payloads: Option<wire::Payloads>) -> Option<Value> {
     }
 }
 
+/// What stands for a result that is larger than we read.
+pub(super) fn too_large() -> Value {
+    json!({"$tooLarge": "more than 4 MiB, not shown"})
+}
+
 /// A payload as a value. What is not JSON comes in the form that manifests write it in.
 fn value(payload: &wire::Payload) -> Value {
     let encoding = payload

@@ -10,6 +10,7 @@ mod chain;
 mod judge;
 mod line;
 mod queues;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -279,8 +280,21 @@ impl<S: Starter> Waiter<'_, S> {
             ..
         } = waiting;
         let run_id = chain.into_run_id();
-        self.send(Event::of_workflow(index, workflow_id, run_id, workflow))
-            .await;
+        let is_large = weight::is_large(&workflow);
+        let event = Event::of_workflow(index, workflow_id, run_id, workflow);
+        if is_large {
+            self.send_alone(event).await;
+        } else {
+            self.send(event).await;
+        }
+    }
+
+    /// Sends an event and waits until the listeners take it: results of megabytes would wait for
+    /// them by the hundred.
+    async fn send_alone(&self, event: Event) {
+        self.send(event).await;
+        // As many can be reserved when none is left. A listener that is gone takes nothing.
+        let _ = self.events.reserve_many(self.events.max_capacity()).await;
     }
 
     async fn send(&self, event: Event) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use temporal_manifest::client::api::temporal::api::enums::v1::WorkflowExecutionStatus;
 use temporal_manifest::client::api::temporal::api::workflow::v1::WorkflowExecutionInfo;
 use temporal_manifest::client::api::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
@@ -42,6 +42,11 @@ fn ended(status: WorkflowExecutionStatus, result: String) -> FakeFrontend {
         .start()
 }
 
+/// A result of so many bytes that is one text.
+fn text(bytes: usize) -> String {
+    format!("\"{}\"", "a".repeat(bytes))
+}
+
 /// A result of so many bytes that takes many times as many as values.
 fn list(bytes: usize) -> String {
     format!("[{}0]", "0,".repeat(bytes / 2))
@@ -59,27 +64,87 @@ fn starts(folder: &Folder, count: usize) -> std::ffi::OsString {
 }
 
 #[test]
-fn a_result_of_100_mb_aborts() {
-    let fake = ended(WorkflowExecutionStatus::Completed, list(100_000_000));
+fn a_result_that_is_too_large_is_told_with_the_end() {
+    use WorkflowExecutionStatus as Status;
     let folder = Folder::new();
     let manifest = starts(&folder, 1);
-    for flags in [&["--wait"][..], &["--wait", "--hide-results"]] {
-        let apply = Binary::apply(&manifest, &fake.address(), flags);
-        let finished = limited(apply).run();
-        assert_eq!(finished.code, None, "{}", finished.stderr);
+    let not_shown = json!({"$tooLarge": "more than 4 MiB, not shown"});
+    let failure = json!({"message": "(more than 4 MiB, not shown)"});
+    for (status, bytes, code, end) in [
+        (
+            Status::Completed,
+            100_000_000,
+            0,
+            json!({"status": "completed", "result": not_shown}),
+        ),
+        (
+            Status::Failed,
+            5_000_000,
+            7,
+            json!({"status": "failed", "failure": failure}),
+        ),
+        (
+            Status::Canceled,
+            5_000_000,
+            7,
+            json!({"status": "canceled"}),
+        ),
+        (
+            Status::Terminated,
+            5_000_000,
+            7,
+            json!({"status": "terminated", "failure": failure}),
+        ),
+        (
+            Status::TimedOut,
+            5_000_000,
+            7,
+            json!({"status": "timedOut"}),
+        ),
+    ] {
+        let fake = ended(status, list(bytes));
+        for hidden in [false, true] {
+            let flags: &[&str] = if hidden { &["--hide-results"] } else { &[] };
+            let apply = Binary::apply(&manifest, &fake.address(), &["--wait", "-o", "json"]);
+            let finished = limited(apply.args(flags)).run().expect_code(code);
+            let report: Value = serde_json::from_str(&finished.stdout).expect("a report is JSON");
+            let mut told = report["starts"][0]["workflow"].clone();
+            let fields = told.as_object_mut().expect("it was waited for");
+            fields.remove("closeTime");
+            let mut end = end.clone();
+            if hidden {
+                end.as_object_mut().expect("an object").remove("result");
+            }
+            assert_eq!(told, end);
+        }
     }
 }
 
 #[test]
-fn forty_results_of_2_mb_abort() {
+fn a_result_at_the_limit_of_the_service_is_shown() {
+    const BYTES: usize = 2 * 1024 * 1024;
+    let fake = ended(WorkflowExecutionStatus::Completed, text(BYTES));
+    let folder = Folder::new();
+    let apply = Binary::apply(
+        starts(&folder, 1),
+        &fake.address(),
+        &["--wait", "-o", "json"],
+    );
+    let finished = limited(apply).run().expect_code(0);
+    let report: Value = serde_json::from_str(&finished.stdout).expect("a report is JSON");
+    let result = report["starts"][0]["workflow"]["result"].as_str();
+    assert_eq!(result.map(str::len), Some(BYTES));
+}
+
+#[test]
+fn many_large_results_are_taken_in_turn() {
     let fake = ended(WorkflowExecutionStatus::Completed, maps(2_000_000));
     let folder = Folder::new();
-    let manifest = starts(&folder, 40);
+    let manifest = starts(&folder, 16);
     for flags in [&["--wait"][..], &["--wait", "--hide-results"]] {
         let apply = Binary::apply(&manifest, &fake.address(), flags)
             .args(["-o", "jsonl"])
             .stdout_to(Path::new("/dev/null"));
-        let finished = limited(apply).run();
-        assert_eq!(finished.code, None, "{}", finished.stderr);
+        limited(apply).run().expect_code(0);
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use temporal_manifest::client::Client;
 use temporal_manifest::journal::Journal;
 use temporal_manifest::journal::record::Settings;
 use temporal_manifest::report::progress::{Audience, Progress};
@@ -126,6 +127,15 @@ impl Listeners {
             last_start: now,
             failure: None,
         })
+    }
+
+    /// Leaves it to the client not to decode what no listener shows.
+    pub(super) fn fitted(&self, client: Client) -> Client {
+        if self.hide_results {
+            client.without_results()
+        } else {
+            client
+        }
     }
 
     /// Keeps the outcomes in this journal.

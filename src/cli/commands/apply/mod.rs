@@ -321,6 +321,7 @@ impl Apply {
             connected = connect(self.connection) => connected.map(Some),
             () = stop.cancelled() => Ok(None),
         };
+        let connected = connected.map(|client| client.map(|client| self.listeners.fitted(client)));
         let client = connected.as_ref().ok().and_then(Option::as_ref);
         let journal = self.beginning.begin(client).await?;
         if let Some(journal) = journal {
