@@ -17,6 +17,10 @@ const KEPT_DEPTH: usize = 8;
 /// Steps that an error takes, so that there is no end to them in memory.
 const STEPS_PER_ERROR: u64 = 2_000;
 
+/// Steps of a look whether a value is a map. Where a schema branches, this is all that counts a
+/// branch that fails.
+const STEPS_PER_OBJECT: u64 = 5;
+
 /// The node tree as a JSON representation. Bytes look like a string.
 pub(crate) struct Tree;
 
@@ -60,7 +64,7 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     type Number = &'a Number;
 
     fn as_object(&self) -> Option<Members<'a>> {
-        step(1);
+        step(STEPS_PER_OBJECT);
         match self.value()? {
             Value::Map(entries) => Some(Members(entries)),
             _ => None,

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use proptest::prelude::*;
+
 use crate::hostile::{HEAD, SMALL_MIB, validate};
 use crate::support::binary::{Binary, Folder};
 
@@ -96,14 +98,66 @@ fn an_argument_schema_ends_however_it_branches() {
         format!("{{$defs: {{{levels} d40: {leaf}}}, $ref: '#/$defs/d0'}}")
     };
     let folder = Folder::new();
-    let schema = levels("allOf", "{}");
-    let path = folder.write("levels.yaml", with_schema(&schema, "1"));
-    let finished = validate(&path, SMALL_MIB).expect_code(3);
-    assert!(
-        finished.stderr.contains("too_much_work"),
+    for schema in [levels("allOf", "{}"), levels("anyOf", "false")] {
+        let path = folder.write("levels.yaml", with_schema(&schema, "1"));
+        let finished = validate(&path, SMALL_MIB).expect_code(3);
+        assert!(
+            finished.stderr.contains("too_much_work"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+/// A schema of so many levels, each of which leads to the next one more than once.
+fn leveled(family: usize, levels: usize, leaf: &str) -> String {
+    let level = |n: usize| {
+        let next = format!("{{$ref: '#/$defs/d{}'}}", n + 1);
+        let body = match family {
+            0 => format!("allOf: [{next}, {next}]"),
+            1 => format!("anyOf: [{next}, {next}]"),
+            2 => format!("oneOf: [{next}, {next}]"),
+            3 => format!("not: {{allOf: [{next}, {next}]}}"),
+            4 => format!("if: {next}, then: {next}, else: {next}"),
+            5 => format!("dependentSchemas: {{a: {next}, b: {next}}}"),
+            _ => format!("allOf: [{{anyOf: [{next}, {{not: {next}}}]}}, {next}]"),
+        };
+        format!("d{n}: {{{body}}}, ")
+    };
+    let defs: String = (0..levels).map(level).collect();
+    format!("{{$defs: {{{defs} d{levels}: {leaf}}}, items: {{$ref: '#/$defs/d0'}}}}")
+}
+
+fn leaves() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "true",
+        "false",
         "{}",
-        finished.stderr
-    );
+        "{type: array}",
+        "{required: [z]}",
+        "{properties: {a: false}}",
+        "{not: {}}",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Every answer comes, with an exit code of the manual, in little memory.
+    #[test]
+    fn argument_schemas_end(
+        family in 0..7_usize,
+        levels in prop::sample::select(vec![1, 4, 40, 100]),
+        leaf in leaves(),
+        argument in prop::sample::select(vec!["1", "[]", "{a: 1, b: 2}", "null", "x"]),
+    ) {
+        let folder = Folder::new();
+        let schema = leveled(family, levels, leaf);
+        let path = folder.write("leveled.yaml", with_schema(&schema, argument));
+        let finished = validate(&path, SMALL_MIB);
+        let code = finished.code;
+        prop_assert!(matches!(code, Some(0 | 3)), "{code:?}: {}", finished.stderr);
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// The keyword that counts.
 pub(super) const STEP: &str = "x-temporal-manifest-step";
 
+/// A keyword that is asked before all that branch.
+const FIRST: &str = "minProperties";
+
 /// Most values in the schemas of one manifest, files that they refer to included. The compiled
 /// form of each takes some 500 bytes.
 pub(super) const MAX_VALUES: usize = 200_000;
@@ -110,6 +113,10 @@ impl Found {
         }
         if branches {
             map.insert(STEP.to_owned(), Value::Bool(true));
+            // Ours comes last, and not at all where a branch fails. This one looks at the value
+            // before any branch is taken, and holds for every value.
+            let first = map.entry(FIRST);
+            first.or_insert_with(|| Value::from(0));
         }
     }
 
@@ -151,9 +158,9 @@ mod tests {
         });
         let found = prepare(&mut schema).expect("it refers to nothing");
         let expected = json!({
-            "properties": {"allOf": {"anyOf": [{"not": {}, STEP: true}, {"type": "string"}], STEP: true}},
+            "properties": {"allOf": {"anyOf": [{"not": {}, STEP: true, FIRST: 0}, {"type": "string"}], STEP: true, FIRST: 0}},
             "const": {"allOf": [1]},
-            "x": {"y": {"if": true, STEP: true}},
+            "x": {"y": {"if": true, STEP: true, FIRST: 0}},
         });
         assert_eq!(schema, expected);
         assert_eq!(found.values, 14);
