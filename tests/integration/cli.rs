@@ -3,6 +3,7 @@
 //!
 //! `TEMPORAL_MANIFEST_UPDATE=1 cargo test --test integration cli` writes the golden files anew.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::fake_frontend::FakeFrontend;
+use crate::support::say_skipped;
 
 /// A manifest of `count` starts with long Workflow IDs.
 fn manifest(count: usize) -> String {
@@ -198,6 +200,52 @@ fn completion_scripts_name_every_command() {
         let script = Binary::new(["completion", shell]).run().expect_code(0);
         for word in ["validate", "apply", "parallelism"] {
             assert!(script.stdout.contains(word), "{shell} lacks {word}");
+        }
+    }
+}
+
+/// What bash offers for the last of these words.
+fn offered_by_bash(words: &[&str]) -> Option<Vec<String>> {
+    let script = Binary::new(["completion", "bash"]).run().expect_code(0);
+    let ask = r#"
+        eval "$SCRIPT"
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+        offer=$(complete -p temporal-manifest | sed 's/.* -F \([^ ]*\) .*/\1/')
+        "$offer" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let asked = Command::new("bash")
+        .args([
+            "--norc",
+            "--noprofile",
+            "-c",
+            ask,
+            "bash",
+            "temporal-manifest",
+        ])
+        .args(words)
+        .env("SCRIPT", &script.stdout)
+        .output();
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            say_skipped("there is no bash");
+            return None;
+        }
+        Err(error) => panic!("bash cannot be run: {error}"),
+    };
+    let complaints = String::from_utf8_lossy(&asked.stderr);
+    assert!(asked.status.success(), "{complaints}");
+    let offered = String::from_utf8(asked.stdout).expect("it is text");
+    Some(offered.split_whitespace().map(str::to_owned).collect())
+}
+
+#[test]
+fn bash_offers_nothing_after_a_command() {
+    let table: [&[&str]; 3] = [&["apply", "--ret"], &["apply", "-o", ""], &["schema", ""]];
+    for words in table {
+        if let Some(offered) = offered_by_bash(words) {
+            assert_eq!(offered, [""; 0], "{words:?}");
         }
     }
 }

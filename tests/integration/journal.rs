@@ -553,6 +553,19 @@ fn a_resume_keeps_the_settings_that_give_outcomes_their_meaning() {
     );
 }
 
+/// The journal says that Workflows are waited for, and still it has to be said again.
+#[test]
+fn a_resume_does_not_take_a_timeout_alone() {
+    let place = Place::new(starts(1));
+    let fake = frontend(&[], &[]);
+    place
+        .first(&fake, &["--wait", "--wait-timeout", "1ms"])
+        .run();
+    let refused = place.resume(&fake, &["--wait-timeout", "1s"]).run();
+    let refused = refused.expect_code(2);
+    assert!(refused.stderr.contains("--wait"), "{}", refused.stderr);
+}
+
 #[test]
 fn a_resumes_text_names_what_failed_before() {
     let Some(server) = dev_server::shared() else {

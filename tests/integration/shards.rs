@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::fake_frontend::FakeFrontend;
 use crate::support::report::{Report, text};
+use crate::waiting::{completed, history};
 
 const ROWS: usize = 300;
 
@@ -362,4 +363,67 @@ fn a_resume_is_about_the_same_part() {
         assert_eq!(again.document()["selection"], first.document()["selection"]);
     }
     assert_eq!(frontend.start_count(), before, "everything was finished");
+}
+
+/// Shards of six starts that were killed while they waited for their Workflows, of which `w-0` had
+/// ended. Returns their folder; the journals are `journal-1` and `journal-2`.
+fn killed_while_waiting() -> Folder {
+    let folder = Folder::new();
+    folder.starts(
+        (0..6).map(
+            |number| json!({"workflowId": format!("w-{number}"), "type": "T", "taskQueue": "q"}),
+        ),
+    );
+    for (shard, lines) in [("1/2", 3 + 1), ("2/2", 3)] {
+        let frontend = FakeFrontend::builder()
+            .remembering()
+            .on_history(|request, _| async move {
+                let execution = request.execution.expect("a run is named");
+                if execution.workflow_id == "w-0" {
+                    return Ok(history(vec![completed("1")]));
+                }
+                std::future::pending().await
+            })
+            .start();
+        let journal = format!("journal-{}", &shard[..1]);
+        let key = ["--idempotency-key", "shards", "--wait", "--shard", shard];
+        let mut running = Binary::apply("manifest.json", &frontend.address(), &key)
+            .args(["--journal", &journal])
+            .current_dir(folder.path())
+            .spawn();
+        let path = folder.path().join(&journal);
+        let written = || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            text.matches('\n').count()
+        };
+        // Its header, and a line each for a start and the end of a Workflow.
+        while written() < 1 + lines {
+            assert!(running.is_running(), "the apply waits");
+            std::thread::yield_now();
+        }
+        running.kill();
+    }
+    folder
+}
+
+fn report_of(folder: &Folder, arguments: &[&str]) -> Finished {
+    Binary::new(["report"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .run()
+}
+
+/// Nobody saw five of six Workflows end, and the reports are those of an apply that did not wait.
+#[test]
+fn a_killed_wait_is_taken_for_none() {
+    let folder = killed_while_waiting();
+    let both = ["--merge", "journal-1", "journal-2"];
+    for (journals, starts) in [(&both[1..2], 3), (&both[2..], 3), (&both[..], 6)] {
+        let shown = report_of(&folder, journals).expect_code(0).stdout;
+        assert!(!shown.contains("not seen to end"), "{shown}");
+        let json = [journals, &["-o", "json"]].concat();
+        let report = Report::of(&report_of(&folder, &json).expect_code(0));
+        assert_eq!(report.count("started"), starts);
+        assert!(report.start(text(&report.starts()[1], "workflowId"))["workflow"].is_null());
+    }
 }
