@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::table::Column;
 use crate::run::event::{
     ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded, WorkflowOpen,
+    WorkflowStatus,
 };
 
 /// The version of the line format that this program writes, and the only one it reads.
@@ -174,10 +175,27 @@ pub struct StartRecord {
     pub workflow: Option<WorkflowEnd>,
 }
 
+impl StartRecord {
+    /// For a start whose Workflow was to be waited for: if no line tells what became of it, it was
+    /// not seen to end, because the program was killed before. Returns whether it is so.
+    pub fn end_unseen(&mut self) -> bool {
+        let is_unseen = self.workflow.is_none() && self.start.run_to_wait_for().is_some();
+        if is_unseen {
+            self.workflow = Some(WorkflowEnd {
+                status: WorkflowStatus::Running,
+                result: None,
+                failure: None,
+                close_time: None,
+            });
+        }
+        is_unseen
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::event::{ErrorRecord, Outcome, WorkflowStatus};
+    use crate::run::event::{ErrorRecord, Outcome};
     use serde_json::json;
 
     fn start(value: serde_json::Value) -> StartFinished {

@@ -57,8 +57,11 @@ pub struct WorkflowCounts {
     pub terminated: u64,
     /// Timed out.
     pub timed_out: u64,
-    /// Still running when the waiting ended.
+    /// Still running when the waiting ended, or not seen to end as the apply was killed.
     pub running: u64,
+    /// Those of `running` that nobody saw end, because the apply was killed while it waited.
+    #[serde(skip)]
+    pub unseen: u64,
     /// The service could not tell.
     pub unknown: u64,
 }
@@ -134,7 +137,8 @@ impl WorkflowCounts {
             (self.canceled, "canceled"),
             (self.terminated, "terminated"),
             (self.timed_out, "timed out"),
-            (self.running, "still running"),
+            (self.running.saturating_sub(self.unseen), "still running"),
+            (self.unseen, "not seen to end"),
             (self.unknown, "unknown"),
         ];
         in_words(counts, "completed")

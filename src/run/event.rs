@@ -228,6 +228,17 @@ pub struct StartFinished {
     pub cron: bool,
 }
 
+impl StartFinished {
+    /// The run that `--wait` waits for; `None` if there is none.
+    pub fn run_to_wait_for(&self) -> Option<&str> {
+        let has_run = matches!(
+            self.outcome,
+            Outcome::Started | Outcome::Deduplicated | Outcome::Existing
+        );
+        self.run_id.as_deref().filter(|_| has_run)
+    }
+}
+
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, Outcome, QueueUnserved, StartFinished, WorkflowEnd};
+use super::event::{Event, QueueUnserved, StartFinished, WorkflowEnd};
 use super::silence::Silence;
 use super::sleep_until;
 use super::starter::{Close, Patience, StartError, Starter};
@@ -60,11 +60,7 @@ pub struct Waiting {
 impl Waiting {
     /// What to wait for after a start; `None` if there is no run.
     pub(super) fn for_start(finished: &StartFinished) -> Option<Self> {
-        let has_run = matches!(
-            finished.outcome,
-            Outcome::Started | Outcome::Deduplicated | Outcome::Existing
-        );
-        let run_id = finished.run_id.clone().filter(|_| has_run)?;
+        let run_id = finished.run_to_wait_for()?.to_owned();
         // A cron schedule's first run is the chain's first one, whichever is current.
         let first = finished.first_run_id.clone().filter(|_| finished.cron);
         Some(Waiting {

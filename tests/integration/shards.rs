@@ -413,17 +413,33 @@ fn report_of(folder: &Folder, arguments: &[&str]) -> Finished {
         .run()
 }
 
-/// Nobody saw five of six Workflows end, and the reports are those of an apply that did not wait.
+/// Nobody saw five of six Workflows end, and no report says that all is well.
 #[test]
-fn a_killed_wait_is_taken_for_none() {
+fn a_killed_wait_leaves_workflows_that_were_not_seen_to_end() {
     let folder = killed_while_waiting();
     let both = ["--merge", "journal-1", "journal-2"];
-    for (journals, starts) in [(&both[1..2], 3), (&both[2..], 3), (&both[..], 6)] {
-        let shown = report_of(&folder, journals).expect_code(0).stdout;
-        assert!(!shown.contains("not seen to end"), "{shown}");
+    let table = [
+        (&both[1..2], 3, [1, 2]),
+        (&both[2..], 3, [0, 3]),
+        (&both[..], 6, [1, 5]),
+    ];
+    for (journals, starts, [completed, unseen]) in table {
+        let shown = report_of(&folder, journals).expect_code(9).stdout;
+        let line = format!("workflows: {completed} completed, {unseen} not seen to end\n");
+        assert!(shown.contains(&line), "{shown}");
         let json = [journals, &["-o", "json"]].concat();
-        let report = Report::of(&report_of(&folder, &json).expect_code(0));
+        let report = Report::of(&report_of(&folder, &json).expect_code(9));
         assert_eq!(report.count("started"), starts);
-        assert!(report.start(text(&report.starts()[1], "workflowId"))["workflow"].is_null());
+        assert_eq!(report.workflows("completed"), completed);
+        assert_eq!(report.workflows("running"), unseen);
+        for start in report.starts() {
+            let is_first = text(start, "workflowId") == "w-0";
+            let status = if is_first { "completed" } else { "running" };
+            assert_eq!(start["workflow"]["status"], status);
+        }
+        let events = [journals, &["-o", "jsonl"]].concat();
+        let events = report_of(&folder, &events).expect_code(9).stdout;
+        let open = events.matches("\"event\":\"workflowOpen\"").count();
+        assert_eq!(open as u64, unseen);
     }
 }

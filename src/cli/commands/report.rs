@@ -114,7 +114,13 @@ impl Part {
 struct Batch {
     started: ApplyStarted,
     finished_at: Timestamp,
-    journals: Vec<Journal>,
+    journals: Vec<Written>,
+}
+
+/// A journal, and whether its apply waited for Workflows when it last went on.
+struct Written {
+    journal: Journal,
+    waits: bool,
 }
 
 impl Batch {
@@ -123,7 +129,10 @@ impl Batch {
         Batch {
             finished_at: part.journal.last_change().unwrap_or(started.at),
             started,
-            journals: vec![part.journal],
+            journals: vec![Written {
+                journal: part.journal,
+                waits: part.header.settings.wait,
+            }],
         }
     }
 
@@ -191,22 +200,27 @@ impl Batch {
         self.journals.extend(other.journals);
     }
 
-    /// Every start, in order.
-    fn replay(
-        &mut self,
-    ) -> Result<impl Iterator<Item = Result<StartRecord, Unread>> + use<>, Unread> {
+    /// Every start, in order, and whether nobody saw its Workflow end.
+    fn replay(&mut self) -> Result<impl Iterator<Item = Result<Read, Unread>> + use<>, Unread> {
         let mut merging = Merging::default();
-        for journal in &mut self.journals {
+        for Written { journal, waits } in &mut self.journals {
+            let waits = *waits;
             let name = journal.path().map(named).unwrap_or_default();
             let records = journal.replay();
             let records = records.map_err(|error| Unread::Io(name.clone(), error))?;
+            let records = records.map(move |record| {
+                record.map(|mut record| {
+                    let is_unseen = waits && record.end_unseen();
+                    Read { record, is_unseen }
+                })
+            });
             merging.add(name, Box::new(records));
         }
         Ok(merging)
     }
 
     fn report(mut self, args: &ReportArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
-        let hide = |mut record: StartRecord| {
+        let hide = |Read { mut record, .. }: Read| {
             if let (true, Some(workflow)) = (args.hide_results, &mut record.workflow) {
                 workflow.result = None;
             }
@@ -217,7 +231,11 @@ impl Batch {
         let mut table = Table::new(started.total, false);
         let counted = self.replay().and_then(|mut records| {
             records.try_for_each(|record| {
-                for event in events(hide(record?)) {
+                let record = record?;
+                if record.is_unseen {
+                    summary.workflows.get_or_insert_default().unseen += 1;
+                }
+                for event in events(hide(record)) {
                     summary.count(&event);
                     table.take(&event);
                 }
@@ -275,7 +293,14 @@ impl Batch {
     }
 }
 
-type Records = Box<dyn Iterator<Item = io::Result<StartRecord>>>;
+type Records = Box<dyn Iterator<Item = io::Result<Read>>>;
+
+/// What a journal says of a start.
+struct Read {
+    record: StartRecord,
+    /// Whether its Workflow was waited for, and the apply killed before that came to anything.
+    is_unseen: bool,
+}
 
 /// Why journals cannot be read to their end.
 enum Unread {
@@ -306,7 +331,7 @@ impl Merging {
 }
 
 impl Iterator for Merging {
-    type Item = Result<StartRecord, Unread>;
+    type Item = Result<Read, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut first: Option<(u64, usize)> = None;
@@ -322,7 +347,7 @@ impl Iterator for Merging {
                         .map(|error| Err(Unread::Io(name, error)));
                 }
                 Some(Ok(record)) => {
-                    let index = record.start.index;
+                    let index = record.record.start.index;
                     match first {
                         Some((other, known)) if other == index => {
                             return Some(Err(Unread::NotParts(NotParts::SameStart {
