@@ -241,11 +241,28 @@ fn offered_by_bash(words: &[&str]) -> Option<Vec<String>> {
 }
 
 #[test]
-fn bash_offers_nothing_after_a_command() {
-    let table: [&[&str]; 3] = [&["apply", "--ret"], &["apply", "-o", ""], &["schema", ""]];
-    for words in table {
+fn bash_offers_options_and_values_after_every_command() {
+    let table: [(&[&str], &[&str]); 8] = [
+        (&["appl"], &["apply"]),
+        (&["apply", "--ret"], &["--retry-for"]),
+        (&["--color", "never", "apply", "--ret"], &["--retry-for"]),
+        (&["apply", "-o", "js"], &["json", "jsonl"]),
+        (&["render", "--col"], &["--color"]),
+        (&["report", "--mer"], &["--merge"]),
+        (&["schema", "val"], &["validation"]),
+        (&["help", "compl"], &["completion"]),
+    ];
+    for (words, expected) in table {
         if let Some(offered) = offered_by_bash(words) {
-            assert_eq!(offered, [""; 0], "{words:?}");
+            assert_eq!(offered, expected, "{words:?}");
+        }
+    }
+    for (words, some) in [
+        (&["apply", "-o", ""][..], "github"),
+        (&["schema", ""], "event"),
+    ] {
+        if let Some(offered) = offered_by_bash(words) {
+            assert!(offered.iter().any(|it| it == some), "{offered:?}");
         }
     }
 }

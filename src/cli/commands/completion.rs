@@ -1,6 +1,7 @@
 //! `completion` for shells, and `__complete` for the `temporal` CLI, whose extension this is.
 
 use clap::{Arg, Command};
+use clap_complete::Shell;
 
 use crate::cli::args::CompletionArgs;
 use crate::cli::exit::Exit;
@@ -11,7 +12,20 @@ pub(crate) fn script(args: &CompletionArgs, mut command: Command) -> Exit {
     let mut script = Vec::new();
     let name = command.get_name().to_owned();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    output::data(&String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script);
+    match args.shell {
+        Shell::Bash => output::data(&with_equal_names(&script, command.get_name())),
+        _ => output::data(&script),
+    }
+}
+
+/// A script for bash in which a command has one name. The generator takes the hyphen in the name of
+/// the program for the border of a command where it names what is offered after one, and for a part
+/// of the name where it finds out which one that is.
+fn with_equal_names(script: &str, program: &str) -> String {
+    let in_branches = program.replace('-', "__subcmd__") + "__subcmd__";
+    let in_search = program.replace('-', "__") + "__subcmd__";
+    script.replace(&in_branches, &in_search)
 }
 
 /// What the asking shell does beside the candidates. Source: cobra's `ShellCompDirective`.
