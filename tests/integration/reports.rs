@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -366,4 +368,128 @@ fn a_pipe_with_a_reader_gets_the_whole_report() {
     let copy = std::fs::read(folder.path().join("copy.json")).expect("it is there");
     let copy: Value = serde_json::from_slice(&copy).expect("JSON");
     assert_eq!(copy["summary"]["started"], 2_000);
+}
+
+/// A mistake ends the reading before everything is opened, so that nobody knows what is an input.
+#[test]
+fn a_refused_apply_writes_over_what_it_has_not_read() {
+    let fake = FakeFrontend::healthy();
+    let invalid = manifest("${{ row.id }}", "payload.json").replace("kind: Starts", "kind: Other");
+    let torn = format!("{invalid}  - [");
+    for (manifest, text) in [
+        ("invalid.yaml", invalid.as_str()),
+        ("torn.yaml", &torn),
+        ("nothere.yaml", ""),
+    ] {
+        let folder = folder_of_inputs();
+        folder.write(
+            "error.json",
+            "{\"error\": {\"code\": 404, \"message\": \"mine\"}}",
+        );
+        if !text.is_empty() {
+            folder.write(manifest, text);
+        }
+        let files = [
+            "rows.csv",
+            "payload.json",
+            "schema.json",
+            "error.json",
+            "manifest.yaml",
+        ];
+        for file in files {
+            let path = folder.path().join(file);
+            let before = std::fs::read(&path).expect("it is there");
+            let report = format!("json={file}");
+            Binary::apply(manifest, &fake.address(), &["--report", &report])
+                .current_dir(folder.path())
+                .run()
+                .expect_code(3);
+            let after = std::fs::read(&path).expect("it is there");
+            let is_read = (manifest, file) == ("invalid.yaml", "schema.json");
+            assert_eq!(after == before, is_read, "{manifest} {file}");
+        }
+    }
+}
+
+#[test]
+fn a_report_is_written_over_standard_input() {
+    let fake = FakeFrontend::healthy();
+    let rows = manifest("${{ row.id }}", "payload.json").replace("rows.csv", "'-'");
+    for (manifest, input, report) in [
+        ("-", "one.yaml", "one.yaml"),
+        ("-", "one.yaml", "/dev/stdin"),
+        ("rows.yaml", "rows.csv", "rows.csv"),
+    ] {
+        let folder = folder_of_inputs();
+        folder.write("rows.yaml", &rows);
+        folder.write("one.yaml", self::manifest("w", "payload.json"));
+        let path = folder.path().join(input);
+        let before = std::fs::read(&path).expect("it is there");
+        let report = format!("json={report}");
+        let script = format!("exec \"$@\" < {input}");
+        Binary::apply(manifest, &fake.address(), &["--report", &report])
+            .current_dir(folder.path())
+            .under(&["sh", "-c", &script, "sh"])
+            .run()
+            .expect_code(0);
+        let after = std::fs::read(&path).expect("it is there");
+        assert_ne!(after, before, "{manifest} {report}");
+    }
+}
+
+/// An apply that reads from a pipe into which nothing is written, beside an earlier report.
+#[cfg(target_os = "linux")]
+fn reading(folder: &Folder, fake: &FakeFrontend, flags: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_temporal-manifest"))
+        .args(["apply", "-", "--address", &fake.address()])
+        .args(["--report", "json=r.json"])
+        .args(flags)
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program under test was built")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_apply_that_was_ended_leaves_the_report_of_an_earlier_one() {
+    let fake = FakeFrontend::healthy();
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("", 6)] {
+        let folder = folder();
+        apply(&folder, &fake, &["--report", "json=r.json"])
+            .run()
+            .expect_code(0);
+        let timeout = ["--command-timeout", "300ms"];
+        let flags = if signal.is_empty() { &timeout[..] } else { &[] };
+        let mut child = reading(&folder, &fake, flags);
+        let stdin = child.stdin.take();
+        if !signal.is_empty() {
+            wait_until_caught(&child);
+            let kill = Command::new("kill")
+                .args([format!("-{signal}"), child.id().to_string()])
+                .status();
+            assert!(kill.expect("kill is on PATH").success());
+        }
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code), "{signal}");
+        drop(stdin);
+        let text = std::fs::read_to_string(folder.path().join("r.json")).expect("it is there");
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document["kind"], "Report", "{text}");
+    }
+}
+
+/// Waits until a process handles hangups, the last of the signals that it handles.
+#[cfg(target_os = "linux")]
+fn wait_until_caught(child: &Child) {
+    let path = format!("/proc/{}/status", child.id());
+    crate::support::poll_until("hangups are handled", || {
+        let status = std::fs::read_to_string(&path).ok()?;
+        let set = status.lines().find_map(|it| it.strip_prefix("SigCgt:"))?;
+        let set = u64::from_str_radix(set.trim(), 16).ok()?;
+        (set & 1 == 1).then_some(())
+    });
 }
