@@ -18,6 +18,14 @@ const PAIRS: &[&str] = &["--grpc-meta", "--var"];
 /// Flags that are not to be repeated.
 const LEFT_OUT: &[&str] = &["--resume", "--journal", "--idempotency-key"];
 
+/// The words after the program's name.
+pub(crate) fn words() -> Vec<String> {
+    let words = std::env::args_os().skip(1);
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// The command that applies the same under a key, without a journal: what these words say, but for
 /// secrets, of which only the names are shown. `words` begin with the program's own name.
 pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &str) -> String {

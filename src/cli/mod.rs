@@ -15,6 +15,7 @@ mod settings;
 mod signals;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -41,7 +42,7 @@ pub(crate) fn main() -> ExitCode {
         let environment = Environment::capture();
         let parsed = help::command().try_get_matches();
         match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => run(&cli, &environment, &signals),
+            Ok(cli) => run(&Arc::new(cli), &environment, &signals),
             Err(error) => usage(error),
         }
     });
@@ -49,8 +50,8 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(exit.unwrap_or(Exit::Internal).code())
 }
 
-fn run(cli: &Cli, environment: &Environment, signals: &Signals) -> Exit {
-    signals.limit(cli.global.output, cli.global.command_timeout);
+fn run(cli: &Arc<Cli>, environment: &Environment, signals: &Signals) -> Exit {
+    signals.limit(cli);
     output::start_log(cli.global.log_level, cli.global.log_format);
     match &cli.command {
         Command::Validate(args) => commands::validate::run(args, &cli.global, environment),
@@ -66,10 +67,7 @@ fn run(cli: &Cli, environment: &Environment, signals: &Signals) -> Exit {
 /// Help and versions are data and no error; everything else is told on standard error, and as
 /// JSON too if that was asked for.
 fn usage(mut error: clap::Error) -> Exit {
-    let words: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words = command_line::words();
     if error.kind() == ErrorKind::DisplayHelp
         && let Some(text) = help::all_if_asked(&words)
     {

@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use temporal_manifest::manifest::inputs;
 use temporal_manifest::report::files::{self, Identity};
 
 use super::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use super::output;
 
-/// Bytes in which a report shows that it is one.
-const BEGINNING: u64 = 512;
+/// Bytes in which a document shows that it is ours. An error is no longer than that.
+const BEGINNING: u64 = 64 * 1024;
 
 /// Where a report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,13 @@ pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused
     }
     let mut taken = inputs_of(args, global);
     for (ours, path) in written(args) {
+        if files::is_standard_input(path) {
+            return Err(Refused::Same {
+                ours,
+                path: path.display().to_string(),
+                theirs: "standard input".to_owned(),
+            });
+        }
         let Some(identity) = Identity::of(path) else {
             continue;
         };
@@ -183,9 +192,9 @@ fn inputs_of(args: &ApplyArgs, global: &GlobalArgs) -> Vec<(Identity, String)> {
 }
 
 /// Writes what was wrong to every report, in the place of an earlier one that would pass for
-/// today's. `complete` says that everything there is to be read was read, so that what is no input is
-/// known. What may be something else is left alone.
-pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, complete: bool) {
+/// today's. What may be something else is left alone: after a mistake nobody knows what else would
+/// have been read.
+pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs) {
     let Some(document) = output::last_document() else {
         return;
     };
@@ -193,7 +202,7 @@ pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, complete: bool) {
     for target in &args.report {
         match target {
             Target::Dash | Target::StandardOutput if output::wants_data(global.output) => continue,
-            Target::Path(path) if !may_replace(path, complete, &inputs) => continue,
+            Target::Path(path) if !may_replace(path, &inputs) => continue,
             _ => {}
         }
         // That it could not be written is told, if it is why the apply was refused.
@@ -228,35 +237,91 @@ pub(crate) fn replace_unparsed(words: &[String]) {
             .filter_map(|word| Some((Identity::of(Path::new(word))?, word.to_owned())));
         let others: Vec<_> = others.collect();
         if let Target::Path(path) = Target::of(&text)
-            && may_replace(&path, false, &others)
+            && may_replace(&path, &others)
         {
             let _ = files::write(&path, |out| out.write_all(document.as_bytes()));
         }
     }
 }
 
-/// Whether a file can be nothing but a report.
-fn may_replace(path: &Path, complete: bool, inputs: &[(Identity, String)]) -> bool {
-    let Some(identity) = Identity::of(path) else {
-        return true;
+/// Whether a file can be nothing but a report. Says so if it can be something else.
+fn may_replace(path: &Path, inputs: &[(Identity, String)]) -> bool {
+    let identity = Identity::of(path);
+    let inode = identity.as_ref().and_then(Identity::inode);
+    let is_read = inode.is_some_and(|(device, inode)| inputs::hold(device, inode))
+        || inputs
+            .iter()
+            .any(|(known, _)| Some(known) == identity.as_ref())
+        || files::is_standard_input(path);
+    let why = match inode {
+        _ if is_read => "it is read",
+        Some(_) if !is_ours(path) => "what is there is no report",
+        _ => return true,
     };
-    let Some((device, inode)) = identity.inode() else {
-        return true;
-    };
-    let is_read = inputs.iter().any(|(known, _)| *known == identity) || inputs::hold(device, inode);
-    !is_read && (complete || is_ours(path))
+    let path = path.display();
+    output::say(&format!("note: `{path}` is left as it is: {why}"));
+    false
 }
 
 /// Whether a file is empty, or begins like a document of this program's.
 fn is_ours(path: &Path) -> bool {
     let mut beginning = Vec::new();
     let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
-    let text = String::from_utf8_lossy(&beginning);
+    read.is_ok() && (beginning.is_empty() || is_document(&beginning))
+}
+
+/// Whether text begins like a document of this program's. Errors are told by all that they hold: many
+/// programs have some that begin alike.
+fn is_document(beginning: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(beginning);
     let text: String = text.chars().filter(|it| !it.is_whitespace()).collect();
     let kinds = [
-        r#"{"apiVersion":"temporal-manifest/v1","kind":"Report""#,
-        r#"{"apiVersion":"temporal-manifest/v1","kind":"Validation""#,
-        r#"{"error":{"code":"#,
+        r#"{"apiVersion":"temporal-manifest/v1","kind":"Report","invocation":{"#,
+        r#"{"apiVersion":"temporal-manifest/v1","kind":"Validation","valid":"#,
+        r#"{"event":"applyStarted","at":""#,
     ];
-    read.is_ok() && (text.is_empty() || kinds.iter().any(|kind| text.starts_with(kind)))
+    kinds.iter().any(|kind| text.starts_with(kind))
+        || serde_json::from_slice(beginning).is_ok_and(|document| is_error(&document))
+}
+
+/// Whether a document is an error of this program's, and nothing else.
+fn is_error(document: &Value) -> bool {
+    let only = document.as_object().filter(|it| it.len() == 1);
+    let Some(Value::Object(error)) = only.and_then(|it| it.get("error")) else {
+        return false;
+    };
+    let known = ["code", "message", "help", "exitCode"];
+    let text = |name| error.get(name).is_some_and(Value::is_string);
+    error.keys().all(|name| known.contains(&name.as_str()))
+        && text("code")
+        && text("message")
+        && error.get("exitCode").is_some_and(Value::is_u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_documents_are_ours() {
+        for ours in [
+            r#"{"error": {"code": "usage", "message": "m", "exitCode": 2}}"#,
+            r#"{"error": {"code": "usage", "message": "m", "help": "h", "exitCode": 2}}"#,
+            r#"{"apiVersion": "temporal-manifest/v1", "kind": "Report", "invocation": {"id": 1"#,
+            r#"{"apiVersion": "temporal-manifest/v1", "kind": "Validation", "valid": false"#,
+            r#"{"event":"applyStarted","at":"2026"#,
+        ] {
+            assert!(is_document(ours.as_bytes()), "{ours}");
+        }
+        for other in [
+            r#"{"error": {"code": 404, "message": "m", "exitCode": 2}}"#,
+            r#"{"error": {"code": "usage", "message": "m"}}"#,
+            r#"{"error": {"code": "usage", "message": "m", "exitCode": 2}, "more": 1}"#,
+            r#"{"apiVersion": "temporal-manifest/v1", "kind": "Starts"}"#,
+            "id,amount",
+            "[]",
+        ] {
+            assert!(!is_document(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::args::OutputFormat;
+use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::output;
+use super::{command_line, output, report_files};
 
 /// Signals this soon after the first one are the same one: `timeout`, shells and process managers
 /// send a signal to a process and to its group, so that it arrives twice.
@@ -24,6 +24,9 @@ const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// Longest time that the last words may take where nobody reads them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Longest time that the reports of an apply may take that is ended before it began.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// `SIGXFSZ` of Linux, macOS and the BSDs; Tokio has no name for it.
 const SIZE_LIMIT_EXCEEDED: i32 = 25;
@@ -47,9 +50,9 @@ enum Phase {
 }
 
 /// What is known of the command once its flags are read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Limits {
-    output: Option<OutputFormat>,
+    cli: Option<Arc<Cli>>,
     deadline: Option<Instant>,
 }
 
@@ -81,10 +84,11 @@ impl Signals {
         }
     }
 
-    /// Tells how errors are shown, and how long the command may take.
-    pub(crate) fn limit(&self, output: Option<OutputFormat>, timeout: Option<Duration>) {
+    /// Tells how errors are shown, where reports go, and how long the command may take.
+    pub(crate) fn limit(&self, cli: &Arc<Cli>) {
+        let timeout = cli.global.command_timeout;
         self.limits.send_replace(Limits {
-            output,
+            cli: Some(Arc::clone(cli)),
             deadline: timeout.map(|timeout| self.began + timeout),
         });
     }
@@ -125,10 +129,10 @@ async fn watch_over(
     // Whoever waits for this is there.
     let _ = ready.send(());
     let stopped = loop {
-        let limits = *known.borrow_and_update();
+        let deadline = known.borrow_and_update().deadline;
         tokio::select! {
             signal = caught.next() => break Stopped::Interrupt { signal },
-            () = sleep_until(limits.deadline) => break Stopped::Timeout,
+            () = sleep_until(deadline) => break Stopped::Timeout,
             Ok(()) = known.changed() => {}
         }
     };
@@ -137,7 +141,7 @@ async fn watch_over(
         let mut phase = lock(phase);
         match &mut *phase {
             // Under the lock: an apply that would begin now waits for the end of the program.
-            Phase::Preparing => leave(&stopped, known.borrow().output),
+            Phase::Preparing => leave(&stopped, known.borrow().cli.clone()),
             Phase::Applying { stop, stopped: by } => {
                 *by = Some(stopped);
                 stop.cancel();
@@ -154,7 +158,7 @@ async fn watch_over(
 }
 
 /// Ends the program before anything was sent.
-fn leave(stopped: &Stopped, output: Option<OutputFormat>) -> ! {
+fn leave(stopped: &Stopped, cli: Option<Arc<Cli>>) -> ! {
     let (exit, code, words) = match stopped {
         Stopped::Interrupt { signal } => {
             let exit = Exit::Interrupted { signal: *signal };
@@ -162,17 +166,35 @@ fn leave(stopped: &Stopped, output: Option<OutputFormat>) -> ! {
         }
         _ => (Exit::Unknown, "timeout", "the command timeout passed"),
     };
-    let (said, is_said) = mpsc::channel();
     let words = format!("{words}: nothing was sent");
+    // Reports get them whether or not they can be said.
+    output::keep_for_reports(exit, code, &words, None);
+    let format = cli.as_ref().and_then(|cli| cli.global.output);
     // Somebody may hold standard output, or nobody read it: then there are no last words.
+    within(LAST_WORDS, move || {
+        output::fail(format, exit, code, &words, None);
+    });
+    within(LAST_REPORTS, move || match cli.as_deref() {
+        Some(cli) => {
+            if let Command::Apply(args) = &cli.command {
+                report_files::replace(args, &cli.global);
+            }
+        }
+        None => report_files::replace_unparsed(&command_line::words()),
+    });
+    std::process::exit(exit.code().into())
+}
+
+/// Does something on a thread of its own and waits for it so long, as it may never end.
+fn within(limit: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
     let thread = std::thread::Builder::new().spawn(move || {
-        output::fail(output, exit, code, &words, None);
-        let _ = said.send(());
+        work();
+        let _ = done.send(());
     });
     if thread.is_ok() {
-        let _ = is_said.recv_timeout(LAST_WORDS);
+        let _ = is_done.recv_timeout(limit);
     }
-    std::process::exit(exit.code().into())
 }
 
 /// What a signal does to a program, as people say it.

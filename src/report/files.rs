@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -95,6 +96,16 @@ impl Identity {
             Which::Name(_) => None,
         }
     }
+}
+
+/// Whether a path leads to what standard input is. A device, such as a terminal, may be both.
+pub fn is_standard_input(path: &Path) -> bool {
+    let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let input = input.and_then(|file| file.metadata());
+    let (Ok(input), Ok(there)) = (input, std::fs::metadata(path)) else {
+        return false;
+    };
+    !input.file_type().is_char_device() && (input.dev(), input.ino()) == (there.dev(), there.ino())
 }
 
 /// What is at a path.

@@ -372,7 +372,7 @@ fn a_pipe_with_a_reader_gets_the_whole_report() {
 
 /// A mistake ends the reading before everything is opened, so that nobody knows what is an input.
 #[test]
-fn a_refused_apply_writes_over_what_it_has_not_read() {
+fn a_refused_apply_writes_over_nothing_but_reports() {
     let fake = FakeFrontend::healthy();
     let invalid = manifest("${{ row.id }}", "payload.json").replace("kind: Starts", "kind: Other");
     let torn = format!("{invalid}  - [");
@@ -400,19 +400,20 @@ fn a_refused_apply_writes_over_what_it_has_not_read() {
             let path = folder.path().join(file);
             let before = std::fs::read(&path).expect("it is there");
             let report = format!("json={file}");
-            Binary::apply(manifest, &fake.address(), &["--report", &report])
+            let refused = Binary::apply(manifest, &fake.address(), &["--report", &report])
                 .current_dir(folder.path())
                 .run()
                 .expect_code(3);
             let after = std::fs::read(&path).expect("it is there");
-            let is_read = (manifest, file) == ("invalid.yaml", "schema.json");
-            assert_eq!(after == before, is_read, "{manifest} {file}");
+            assert_eq!(after, before, "{manifest} {file}");
+            let said = format!("note: `{file}` is left as it is: ");
+            assert!(refused.stderr.contains(&said), "{}", refused.stderr);
         }
     }
 }
 
 #[test]
-fn a_report_is_written_over_standard_input() {
+fn a_report_is_never_written_over_standard_input() {
     let fake = FakeFrontend::healthy();
     let rows = manifest("${{ row.id }}", "payload.json").replace("rows.csv", "'-'");
     for (manifest, input, report) in [
@@ -427,13 +428,15 @@ fn a_report_is_written_over_standard_input() {
         let before = std::fs::read(&path).expect("it is there");
         let report = format!("json={report}");
         let script = format!("exec \"$@\" < {input}");
-        Binary::apply(manifest, &fake.address(), &["--report", &report])
+        let refused = Binary::apply(manifest, &fake.address(), &["--report", &report])
             .current_dir(folder.path())
             .under(&["sh", "-c", &script, "sh"])
             .run()
-            .expect_code(0);
+            .expect_code(2);
         let after = std::fs::read(&path).expect("it is there");
-        assert_ne!(after, before, "{manifest} {report}");
+        assert_eq!(after, before, "{manifest} {report}");
+        let said = "is the same file as standard input";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
 }
 
@@ -455,7 +458,7 @@ fn reading(folder: &Folder, fake: &FakeFrontend, flags: &[&str]) -> Child {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_apply_that_was_ended_leaves_the_report_of_an_earlier_one() {
+fn an_apply_that_was_ended_replaces_the_report_of_an_earlier_one() {
     let fake = FakeFrontend::healthy();
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("", 6)] {
         let folder = folder();
@@ -478,7 +481,9 @@ fn an_apply_that_was_ended_leaves_the_report_of_an_earlier_one() {
         drop(stdin);
         let text = std::fs::read_to_string(folder.path().join("r.json")).expect("it is there");
         let document: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(document["kind"], "Report", "{text}");
+        assert_eq!(document["error"]["exitCode"], code, "{text}");
+        let said = document["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.ends_with(": nothing was sent"), "{text}");
     }
 }
 

@@ -56,19 +56,13 @@ pub(crate) fn run(
     environment: &Environment,
     signals: &Signals,
 ) -> Exit {
-    let runtime = match threads::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return threads::none_left(global.output, &error),
-    };
-    // An invalid manifest is read to its end, and so is everything before an apply runs.
-    let ended = prepare(args, global, environment)
-        .map_err(|exit| (exit, exit == Exit::Invalid))
-        .and_then(|apply| {
-            let ended = runtime.block_on(apply.run(signals, global.output));
-            ended.map_err(|exit| (exit, true))
-        });
-    ended.unwrap_or_else(|(exit, everything_is_read)| {
-        report_files::replace(args, global, everything_is_read);
+    let runtime = threads::runtime().map_err(|error| threads::none_left(global.output, &error));
+    let ended = runtime.and_then(|runtime| {
+        let apply = prepare(args, global, environment)?;
+        runtime.block_on(apply.run(signals, global.output))
+    });
+    ended.unwrap_or_else(|exit| {
+        report_files::replace(args, global);
         exit
     })
 }
