@@ -189,6 +189,8 @@ pub(crate) struct RenderArgs {
 }
 
 #[derive(Debug, Args)]
+// The journal of an apply to go on with may say that it waits.
+#[command(group(clap::ArgGroup::new("waits").args(["wait", "resume"]).multiple(true)))]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) paths: PathArgs,
@@ -227,7 +229,7 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) wait: bool,
     /// Longest time to wait after the last start
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "wait")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "waits")]
     pub(crate) wait_timeout: Option<Duration>,
     /// Leave results out of all output
     #[arg(long)]

@@ -553,17 +553,36 @@ fn a_resume_keeps_the_settings_that_give_outcomes_their_meaning() {
     );
 }
 
-/// The journal says that Workflows are waited for, and still it has to be said again.
+/// Whether Workflows are waited for is the journal's, and need not be said again beside a timeout.
 #[test]
-fn a_resume_does_not_take_a_timeout_alone() {
+fn a_resume_takes_a_timeout_alone_if_its_journal_waits() {
+    let fake = FakeFrontend::builder()
+        .remembering()
+        .on_history(|_, _| std::future::pending())
+        .start();
     let place = Place::new(starts(1));
-    let fake = frontend(&[], &[]);
-    place
-        .first(&fake, &["--wait", "--wait-timeout", "1ms"])
-        .run();
-    let refused = place.resume(&fake, &["--wait-timeout", "1s"]).run();
-    let refused = refused.expect_code(2);
-    assert!(refused.stderr.contains("--wait"), "{}", refused.stderr);
+    let flags = ["--wait", "--wait-timeout", "1ms"];
+    place.first(&fake, &flags).run().expect_code(9);
+    let again = place.resume(&fake, &["--wait-timeout", "2ms"]).run();
+    let report = Report::of(&again.expect_code(9));
+    assert_eq!(report.workflows("running"), 1);
+    let lines = lines(&place.journal);
+    let resumed = lines.iter().find(|line| line["line"] == "resumed");
+    let resumed = resumed.expect("the journal was gone on with");
+    assert_eq!(
+        resumed["settings"],
+        json!({"wait": true, "waitTimeoutMs": 2})
+    );
+
+    let place = Place::new(starts(1));
+    place.first(&fake, &[]).run().expect_code(0);
+    let refused = place.resume(&fake, &["--wait-timeout", "1ms"]).run();
+    let refused = refused.expect_code(2).stdout;
+    assert!(
+        refused.contains("--wait-timeout without --wait"),
+        "{refused}"
+    );
+    place.resume(&fake, &flags).run().expect_code(9);
 }
 
 #[test]

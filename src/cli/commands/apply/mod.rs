@@ -173,11 +173,9 @@ fn prepare(
         wait_timeout_ms: args.wait_timeout.map(|it| it.as_millis() as u64),
         hide_results: args.hide_results,
     };
-    let settings = past::settings(given, theirs).map_err(|message| {
-        let help = format!(
-            "leave it out beside --resume, or apply without the journal: `{without_journal}`"
-        );
-        usage(&message, Some(&help))
+    let settings = past::settings(given, theirs).map_err(|unfit| {
+        let help = unfit.help(&without_journal);
+        usage(&unfit.to_string(), Some(&help))
     })?;
     let started_at = invocation.started_at;
     let context = Context {

@@ -60,21 +60,48 @@ pub(super) fn selection(given: &SelectionArgs, header: Option<&Header>) -> Selec
     }
 }
 
+/// A setting that does not go with those of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Some starts' outcomes are decided already, otherwise.
+    #[error("the journal's apply was made without --fail-existing")]
+    FailExisting,
+    /// Nothing is waited for.
+    #[error("--wait-timeout without --wait, and the journal's apply was made without it too")]
+    WaitTimeout,
+}
+
+impl Unfit {
+    /// What to do about it; `without_journal` is the command that repeats the apply by its key.
+    pub(super) fn help(self, without_journal: &str) -> String {
+        match self {
+            Unfit::FailExisting => format!(
+                "leave it out beside --resume, or apply without the journal: `{without_journal}`"
+            ),
+            Unfit::WaitTimeout => "add --wait, or leave it out".to_owned(),
+        }
+    }
+}
+
 /// What gives outcomes their meaning: what is not given is the journal's. Limits, waiting and the
 /// hiding of results may be added or changed; whether a Workflow that exists is a failure may not,
 /// as it is decided for some of the starts already.
-pub(super) fn settings(given: Settings, header: Option<&Header>) -> Result<Settings, String> {
+pub(super) fn settings(given: Settings, header: Option<&Header>) -> Result<Settings, Unfit> {
     let Some(header) = header else {
         return Ok(given);
     };
     let theirs = &header.settings;
     if given.fail_existing && !theirs.fail_existing {
-        return Err("the journal's apply was made without --fail-existing".to_owned());
+        return Err(Unfit::FailExisting);
+    }
+    let wait = given.wait || theirs.wait;
+    if given.wait_timeout_ms.is_some() && !wait {
+        return Err(Unfit::WaitTimeout);
     }
     Ok(Settings {
         fail_existing: theirs.fail_existing,
         max_failures: given.max_failures.or(theirs.max_failures),
-        wait: given.wait || theirs.wait,
+        wait,
         wait_timeout_ms: given.wait_timeout_ms.or(theirs.wait_timeout_ms),
         hide_results: given.hide_results || theirs.hide_results,
     })
