@@ -352,3 +352,25 @@ fn mistakes_in_settings_are_told_with_their_place() {
         assert!(told.contains(expected), "{text}: {told}");
     }
 }
+
+/// A mistake is shown with the value that is wrong, and the document names no other value.
+#[test]
+fn a_refused_apply_names_the_wrong_value_and_no_other() {
+    let folder = Folder::new();
+    let text = "apiVersion: temporal-manifest/v1\nkind: Starts\nmetadata: {name: n}\n\
+        argSchemas: {T: {items: {type: string, maxLength: 12}}}\nstarts:\n\
+        - {type: T, taskQueue: q, memo: {m: memo-value}, args: [right-value, wrong-value-of-many]}\n";
+    let manifest = folder.write("manifest.yaml", text);
+    let flags = ["-o", "json", "--report", "json=report.json"];
+    let refused = Binary::apply(&manifest, "127.0.0.1:1", &flags)
+        .current_dir(folder.path())
+        .run()
+        .expect_code(3);
+    let path = folder.path().join("report.json");
+    let report = std::fs::read_to_string(path).expect("it was written");
+    for document in [&refused.stdout, &report] {
+        assert!(document.contains("wrong-value-of-many"), "{document}");
+        assert!(!document.contains("right-value"), "{document}");
+        assert!(!document.contains("memo-value"), "{document}");
+    }
+}
