@@ -316,6 +316,12 @@ fn unknown_key(path: &[Step], key: &str) -> Finding {
         format!("there is no key `{}` {place}", super::scalar::shorten(key)),
     )
     .at_key();
+    // A key that nothing but the lines of `render -o jsonl` has.
+    if path.is_empty() && key == "index" {
+        return finding.with_help(
+            "this is a line of `render -o jsonl`; only what `render` prints as text is a manifest",
+        );
+    }
     let known: Vec<&str> = keys_at(path).collect();
     let is_start = known.contains(&"taskQueue");
     if is_start && schema::NOT_DEFAULTS.contains(&key) {
