@@ -2,7 +2,7 @@
 //!
 //! In: text that somebody else wrote: names, messages, answers of a service, lines of a file. Out:
 //! text in which every character shows itself and none acts. What is written for people goes
-//! through [`Page`] or [`line`], so that nobody has to think of it.
+//! through [`Page`] or [`line()`], so that nobody has to think of it.
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -50,7 +50,7 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     Ok(())
 }
 
-/// Finds out beforehand what would keep [`write`] from writing, as far as that can be known.
+/// Finds out beforehand what would keep [`write()`] from writing, as far as that can be known.
 ///
 /// # Errors
 /// The folder is missing or cannot be written to, or `path` is a folder.

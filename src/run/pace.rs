@@ -1,7 +1,7 @@
 //! Starts per second: the user's bound, and one shared slow-down when the service throttles.
 //!
 //! They are two schedules, because they count different things. The user's bound counts starts,
-//! whatever calls a start takes; the service counts calls. [`law`] decides what the second one is.
+//! whatever calls a start takes; the service counts calls. `law` decides what the second one is.
 
 mod evidence;
 mod law;
