@@ -18,7 +18,7 @@ use super::diagnose::{self, Peer};
 use super::metadata::headers;
 use super::status::start_error;
 use super::unverified::AnyCertificate;
-use crate::run::starter::{Class, StartError};
+use crate::run::starter::{Class, Reason, StartError};
 
 /// Longest time without a sign of life before a connection is asked for one, and for its answer.
 /// Source: sdk-go `client.ConnectionOptions`.
@@ -169,7 +169,7 @@ impl ConnectError {
                 Some("name the frontend of a Temporal Service with `--address HOST:PORT`".to_owned())
             }
             ConnectError::Refused { error, .. } => Some(match error.reason {
-                "permissionDenied" | "unauthenticated" => {
+                Reason::PermissionDenied | Reason::Unauthenticated => {
                     "check `--api-key`, `--tls-cert-path` and the namespace's permissions".to_owned()
                 }
                 _ => "the message is the service's own".to_owned(),
@@ -262,7 +262,7 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
         Err(status) => {
             let error = start_error(&status);
             match error.reason {
-                "namespaceNotFound" => {
+                Reason::NamespaceNotFound => {
                     let Connection {
                         address, namespace, ..
                     } = connection;
@@ -270,7 +270,7 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
                 }
                 // A key that may start Workflows need not be allowed to describe the namespace; the
                 // first start will tell.
-                "permissionDenied" | "unimplemented" => None,
+                Reason::PermissionDenied | Reason::Unimplemented => None,
                 _ => return Err(failed(&connection, error).await),
             }
         }
@@ -301,8 +301,10 @@ async fn failed(connection: &Connection, error: StartError) -> ConnectError {
     let address = connection.address.clone();
     let error = Box::new(error);
     match error.class {
-        Class::Refused if error.reason == "unimplemented" => ConnectError::NotTemporal { address },
-        Class::Fatal if error.reason != "notGrpc" => ConnectError::Refused { address, error },
+        Class::Refused if error.reason == Reason::Unimplemented => {
+            ConnectError::NotTemporal { address }
+        }
+        Class::Fatal if error.reason != Reason::NotGrpc => ConnectError::Refused { address, error },
         Class::Refused | Class::Throttled | Class::Existing(_) => {
             ConnectError::Refused { address, error }
         }

@@ -1,7 +1,7 @@
 //! Whether the service still knows a run.
 
 use super::Client;
-use crate::run::starter::{Described, StartError, Starter};
+use crate::run::starter::{Described, GrpcCode, Reason, StartError, Starter};
 
 impl Client {
     /// Whether the service knows a run, or a run of the chain that it began.
@@ -27,7 +27,9 @@ impl Client {
         match self.describe(workflow_id, run_id).await {
             Ok(described) => Ok(Some(described)),
             // A run ID of another form is no run of this service's.
-            Err(error) if error.reason == "notFound" || error.code == "INVALID_ARGUMENT" => {
+            Err(error)
+                if error.reason == Reason::NotFound || error.code == GrpcCode::InvalidArgument =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),

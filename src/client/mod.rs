@@ -21,7 +21,7 @@ use tonic::Status;
 
 use crate::expand::start::{IdConflictPolicy, Start};
 use crate::run::starter::{
-    Answer, Close, Closed, Described, Patience, StartError, StartRequest, Starter,
+    Answer, Close, Closed, Described, Patience, Reason, StartError, StartRequest, Starter,
 };
 use api::temporal::api::common::v1::WorkflowExecution;
 use api::temporal::api::enums::v1::{
@@ -107,7 +107,7 @@ impl Client {
     /// What a failed call means. A lost connection says where to.
     fn error(&self, status: &Status) -> StartError {
         let mut error = start_error(status);
-        if matches!(error.reason, "connectionLost" | "notGrpc") {
+        if matches!(error.reason, Reason::ConnectionLost | Reason::NotGrpc) {
             error.message = format!("{}: {}", self.connection.address, error.message);
         }
         error

@@ -18,7 +18,9 @@ use super::api::temporal::api::errordetails::v1::{
 };
 use super::call::NOT_IN_TIME;
 use super::grpc_only::NotGrpc;
-use crate::run::starter::{Class, Existing, StartError};
+use crate::run::starter::{
+    Class, Existing, GrpcCode, Reason, StartError, ThrottleCause, ThrottleScope,
+};
 
 /// What gRPC servers say, without any details, about a message over their size limit.
 const TOO_LARGE_PREFIXES: [&str; 2] = [
@@ -33,7 +35,7 @@ const OWN_DEADLINE: &str = "Timeout expired";
 pub(super) fn start_error(status: &Status) -> StartError {
     let error = |class, reason| StartError {
         class,
-        code: code_name(status.code()),
+        code: grpc_code(status.code()),
         reason,
         message: words(status),
         cause: None,
@@ -41,9 +43,9 @@ pub(super) fn start_error(status: &Status) -> StartError {
     };
     match status.source() {
         Some(_) if status.message() == OWN_DEADLINE => StartError {
-            code: code_name(Code::DeadlineExceeded),
+            code: grpc_code(Code::DeadlineExceeded),
             message: NOT_IN_TIME.to_owned(),
-            ..error(Class::Unanswered, "deadlineExceeded")
+            ..error(Class::Unanswered, Reason::DeadlineExceeded)
         },
         Some(source) => match source.downcast_ref::<NotGrpc>() {
             Some(NotGrpc::Http(http)) => {
@@ -51,8 +53,8 @@ pub(super) fn start_error(status: &Status) -> StartError {
                 error(class, reason)
             }
             Some(NotGrpc::CutOff) | None => StartError {
-                code: code_name(Code::Unavailable),
-                ..error(Class::Unanswered, "connectionLost")
+                code: grpc_code(Code::Unavailable),
+                ..error(Class::Unanswered, Reason::ConnectionLost)
             },
         },
         None => answered(status, error),
@@ -60,19 +62,19 @@ pub(super) fn start_error(status: &Status) -> StartError {
 }
 
 /// What an answer means that is HTTP and no gRPC: a proxy or a load balancer spoke for the service.
-fn http_error(status: StatusCode) -> (Class, &'static str) {
+fn http_error(status: StatusCode) -> (Class, Reason) {
     match status.as_u16() {
-        401 => (Class::Fatal, "unauthenticated"),
-        403 => (Class::Fatal, "permissionDenied"),
+        401 => (Class::Fatal, Reason::Unauthenticated),
+        403 => (Class::Fatal, Reason::PermissionDenied),
         // Nobody there knows the service.
-        404 => (Class::Fatal, "notGrpc"),
-        429 | 502 | 503 | 504 => (Class::Transient, "unavailable"),
-        _ => (Class::Transient, "notGrpc"),
+        404 => (Class::Fatal, Reason::NotGrpc),
+        429 | 502 | 503 | 504 => (Class::Transient, Reason::Unavailable),
+        _ => (Class::Transient, Reason::NotGrpc),
     }
 }
 
 /// Reads a status that the service has answered with.
-fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) -> StartError {
+fn answered(status: &Status, error: impl Fn(Class, Reason) -> StartError) -> StartError {
     let details = Details::of(status);
     match status.code() {
         Code::AlreadyExists => match details.get::<WorkflowExecutionAlreadyStartedFailure>() {
@@ -83,26 +85,26 @@ fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) 
                     first_run_id: failure.first_execution_run_id,
                     closed: closed_by_words(status.message()),
                 };
-                error(Class::Existing(Box::new(existing)), "workflowExists")
+                error(Class::Existing(Box::new(existing)), Reason::WorkflowExists)
             }
-            None => error(Class::Refused, "alreadyExists"),
+            None => error(Class::Refused, Reason::AlreadyExists),
         },
         Code::NotFound if details.has::<NamespaceNotFoundFailure>() => {
-            error(Class::Fatal, "namespaceNotFound")
+            error(Class::Fatal, Reason::NamespaceNotFound)
         }
-        Code::NotFound => error(Class::Refused, "notFound"),
-        Code::InvalidArgument => error(Class::Refused, "invalidArgument"),
+        Code::NotFound => error(Class::Refused, Reason::NotFound),
+        Code::InvalidArgument => error(Class::Refused, Reason::InvalidArgument),
         Code::FailedPrecondition => {
             if details.has::<NamespaceInvalidStateFailure>() {
-                error(Class::Fatal, "namespaceInvalidState")
+                error(Class::Fatal, Reason::NamespaceInvalidState)
             } else if details.has::<NamespaceNotActiveFailure>() {
-                error(Class::Fatal, "namespaceNotActive")
+                error(Class::Fatal, Reason::NamespaceNotActive)
             } else if details.has::<ClientVersionNotSupportedFailure>() {
-                error(Class::Fatal, "clientVersionNotSupported")
+                error(Class::Fatal, Reason::ClientVersionNotSupported)
             } else if details.has::<ServerVersionNotSupportedFailure>() {
-                error(Class::Fatal, "serverVersionNotSupported")
+                error(Class::Fatal, Reason::ServerVersionNotSupported)
             } else {
-                error(Class::Refused, "failedPrecondition")
+                error(Class::Refused, Reason::FailedPrecondition)
             }
         }
         Code::ResourceExhausted => match details.get::<ResourceExhaustedFailure>() {
@@ -110,26 +112,26 @@ fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) 
                 .iter()
                 .any(|prefix| status.message().starts_with(prefix)) =>
             {
-                error(Class::Refused, "messageTooLarge")
+                error(Class::Refused, Reason::MessageTooLarge)
             }
             failure => StartError {
-                cause: failure.as_ref().map(cause_name),
-                scope: failure.as_ref().and_then(scope_name),
-                ..error(Class::Throttled, "throttled")
+                cause: failure.as_ref().map(cause),
+                scope: failure.as_ref().and_then(scope),
+                ..error(Class::Throttled, Reason::Throttled)
             },
         },
-        Code::PermissionDenied => error(Class::Fatal, "permissionDenied"),
-        Code::Unauthenticated => error(Class::Fatal, "unauthenticated"),
-        Code::Unimplemented => error(Class::Refused, "unimplemented"),
-        Code::DeadlineExceeded => error(Class::Unanswered, "deadlineExceeded"),
-        Code::Cancelled => error(Class::Unanswered, "cancelled"),
-        Code::Unavailable => error(Class::Transient, "unavailable"),
-        Code::Internal => error(Class::Transient, "internal"),
-        Code::Aborted => error(Class::Transient, "aborted"),
-        Code::Unknown => error(Class::Transient, "unknown"),
-        Code::DataLoss => error(Class::Transient, "dataLoss"),
-        Code::OutOfRange => error(Class::Transient, "outOfRange"),
-        Code::Ok => error(Class::Transient, "emptyAnswer"),
+        Code::PermissionDenied => error(Class::Fatal, Reason::PermissionDenied),
+        Code::Unauthenticated => error(Class::Fatal, Reason::Unauthenticated),
+        Code::Unimplemented => error(Class::Refused, Reason::Unimplemented),
+        Code::DeadlineExceeded => error(Class::Unanswered, Reason::DeadlineExceeded),
+        Code::Cancelled => error(Class::Unanswered, Reason::Cancelled),
+        Code::Unavailable => error(Class::Transient, Reason::Unavailable),
+        Code::Internal => error(Class::Transient, Reason::Internal),
+        Code::Aborted => error(Class::Transient, Reason::Aborted),
+        Code::Unknown => error(Class::Transient, Reason::Unknown),
+        Code::DataLoss => error(Class::Transient, Reason::DataLoss),
+        Code::OutOfRange => error(Class::Transient, Reason::OutOfRange),
+        Code::Ok => error(Class::Transient, Reason::EmptyAnswer),
     }
 }
 
@@ -137,8 +139,8 @@ fn answered(status: &Status, error: impl Fn(Class, &'static str) -> StartError) 
 pub(super) fn empty_answer() -> StartError {
     StartError {
         class: Class::Unanswered,
-        code: code_name(Code::Ok),
-        reason: "emptyAnswer",
+        code: grpc_code(Code::Ok),
+        reason: Reason::EmptyAnswer,
         message: "the service's answer describes no run".to_owned(),
         cause: None,
         scope: None,
@@ -197,41 +199,53 @@ impl Details {
     }
 }
 
-fn cause_name(failure: &ResourceExhaustedFailure) -> &'static str {
-    let name = ResourceExhaustedCause::try_from(failure.cause).map(|cause| cause.as_str_name());
-    name.map_or("UNKNOWN", |name| {
-        name.trim_start_matches("RESOURCE_EXHAUSTED_CAUSE_")
-    })
+fn cause(failure: &ResourceExhaustedFailure) -> ThrottleCause {
+    use ResourceExhaustedCause as Cause;
+    let Ok(cause) = Cause::try_from(failure.cause) else {
+        return ThrottleCause::Unknown;
+    };
+    match cause {
+        Cause::Unspecified => ThrottleCause::Unspecified,
+        Cause::RpsLimit => ThrottleCause::RpsLimit,
+        Cause::ConcurrentLimit => ThrottleCause::ConcurrentLimit,
+        Cause::SystemOverloaded => ThrottleCause::SystemOverloaded,
+        Cause::PersistenceLimit => ThrottleCause::PersistenceLimit,
+        Cause::BusyWorkflow => ThrottleCause::BusyWorkflow,
+        Cause::ApsLimit => ThrottleCause::ApsLimit,
+        Cause::PersistenceStorageLimit => ThrottleCause::PersistenceStorageLimit,
+        Cause::CircuitBreakerOpen => ThrottleCause::CircuitBreakerOpen,
+        Cause::OpsLimit => ThrottleCause::OpsLimit,
+        Cause::WorkerDeploymentLimits => ThrottleCause::WorkerDeploymentLimits,
+    }
 }
 
-fn scope_name(failure: &ResourceExhaustedFailure) -> Option<&'static str> {
+fn scope(failure: &ResourceExhaustedFailure) -> Option<ThrottleScope> {
     match ResourceExhaustedScope::try_from(failure.scope) {
-        Ok(ResourceExhaustedScope::Namespace) => Some("NAMESPACE"),
-        Ok(ResourceExhaustedScope::System) => Some("SYSTEM"),
+        Ok(ResourceExhaustedScope::Namespace) => Some(ThrottleScope::Namespace),
+        Ok(ResourceExhaustedScope::System) => Some(ThrottleScope::System),
         _ => None,
     }
 }
 
-/// The name of a status code as the gRPC specification spells it.
-fn code_name(code: Code) -> &'static str {
+fn grpc_code(code: Code) -> GrpcCode {
     match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::Ok => GrpcCode::Ok,
+        Code::Cancelled => GrpcCode::Cancelled,
+        Code::Unknown => GrpcCode::Unknown,
+        Code::InvalidArgument => GrpcCode::InvalidArgument,
+        Code::DeadlineExceeded => GrpcCode::DeadlineExceeded,
+        Code::NotFound => GrpcCode::NotFound,
+        Code::AlreadyExists => GrpcCode::AlreadyExists,
+        Code::PermissionDenied => GrpcCode::PermissionDenied,
+        Code::ResourceExhausted => GrpcCode::ResourceExhausted,
+        Code::FailedPrecondition => GrpcCode::FailedPrecondition,
+        Code::Aborted => GrpcCode::Aborted,
+        Code::OutOfRange => GrpcCode::OutOfRange,
+        Code::Unimplemented => GrpcCode::Unimplemented,
+        Code::Internal => GrpcCode::Internal,
+        Code::Unavailable => GrpcCode::Unavailable,
+        Code::DataLoss => GrpcCode::DataLoss,
+        Code::Unauthenticated => GrpcCode::Unauthenticated,
     }
 }
 
@@ -251,29 +265,80 @@ mod tests {
 
     #[test]
     fn what_the_service_has_not_said_is_told_apart() {
-        let unanswered = |code| (with_cause(code), "UNAVAILABLE", "connectionLost");
+        let unanswered = |code| {
+            (
+                with_cause(code),
+                GrpcCode::Unavailable,
+                Reason::ConnectionLost,
+            )
+        };
         let table = [
-            (http(200), "UNKNOWN", "notGrpc", Class::Transient),
-            (http(301), "UNKNOWN", "notGrpc", Class::Transient),
-            (http(400), "INTERNAL", "notGrpc", Class::Transient),
+            (
+                http(200),
+                GrpcCode::Unknown,
+                Reason::NotGrpc,
+                Class::Transient,
+            ),
+            (
+                http(301),
+                GrpcCode::Unknown,
+                Reason::NotGrpc,
+                Class::Transient,
+            ),
+            (
+                http(400),
+                GrpcCode::Internal,
+                Reason::NotGrpc,
+                Class::Transient,
+            ),
             (
                 http(401),
-                "UNAUTHENTICATED",
-                "unauthenticated",
+                GrpcCode::Unauthenticated,
+                Reason::Unauthenticated,
                 Class::Fatal,
             ),
             (
                 http(403),
-                "PERMISSION_DENIED",
-                "permissionDenied",
+                GrpcCode::PermissionDenied,
+                Reason::PermissionDenied,
                 Class::Fatal,
             ),
-            (http(404), "UNIMPLEMENTED", "notGrpc", Class::Fatal),
-            (http(429), "UNAVAILABLE", "unavailable", Class::Transient),
-            (http(500), "UNKNOWN", "notGrpc", Class::Transient),
-            (http(502), "UNAVAILABLE", "unavailable", Class::Transient),
-            (http(503), "UNAVAILABLE", "unavailable", Class::Transient),
-            (http(504), "UNAVAILABLE", "unavailable", Class::Transient),
+            (
+                http(404),
+                GrpcCode::Unimplemented,
+                Reason::NotGrpc,
+                Class::Fatal,
+            ),
+            (
+                http(429),
+                GrpcCode::Unavailable,
+                Reason::Unavailable,
+                Class::Transient,
+            ),
+            (
+                http(500),
+                GrpcCode::Unknown,
+                Reason::NotGrpc,
+                Class::Transient,
+            ),
+            (
+                http(502),
+                GrpcCode::Unavailable,
+                Reason::Unavailable,
+                Class::Transient,
+            ),
+            (
+                http(503),
+                GrpcCode::Unavailable,
+                Reason::Unavailable,
+                Class::Transient,
+            ),
+            (
+                http(504),
+                GrpcCode::Unavailable,
+                Reason::Unavailable,
+                Class::Transient,
+            ),
         ];
         let causes = [
             Code::Internal,
@@ -284,7 +349,11 @@ mod tests {
             Code::PermissionDenied,
         ];
         let lost = (causes.into_iter().map(unanswered))
-            .chain([(NotGrpc::CutOff.into(), "UNAVAILABLE", "connectionLost")])
+            .chain([(
+                NotGrpc::CutOff.into(),
+                GrpcCode::Unavailable,
+                Reason::ConnectionLost,
+            )])
             .map(|(status, code, reason)| (status, code, reason, Class::Unanswered));
         for (status, code, reason, class) in table.into_iter().chain(lost) {
             let error = start_error(&status);
@@ -292,7 +361,10 @@ mod tests {
             assert_eq!(error.class, class, "{status}");
         }
         let error = start_error(&Status::internal("a bug"));
-        assert_eq!((error.reason, error.class), ("internal", Class::Transient));
+        assert_eq!(
+            (error.reason, error.class),
+            (Reason::Internal, Class::Transient)
+        );
         let words = start_error(&http(503)).message;
         assert_eq!(
             words,

@@ -195,7 +195,7 @@ impl StartRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::event::{ErrorRecord, Outcome};
+    use crate::run::event::{ErrorRecord, GrpcCode, Outcome, Reason, ThrottleCause};
     use serde_json::json;
 
     fn start(value: serde_json::Value) -> StartFinished {
@@ -216,10 +216,10 @@ mod tests {
             outcome: Outcome::Failed,
             throttled: 2,
             error: Some(ErrorRecord {
-                code: "INTERNAL".to_owned(),
-                reason: "internal".to_owned(),
+                code: GrpcCode::Internal,
+                reason: Reason::Internal,
                 message: "a\nb".to_owned(),
-                cause: Some("RPS_LIMIT".to_owned()),
+                cause: Some(ThrottleCause::RpsLimit),
                 scope: None,
                 retryable: true,
             }),

@@ -4,7 +4,7 @@
 
 use tracing::{debug, info, warn};
 
-use crate::run::event::{Event, Outcome};
+use crate::run::event::{Event, Outcome, ThrottleCause, ThrottleScope};
 
 /// Logs an event: failures as warnings, the apply itself as information, all else for debugging.
 pub fn log(event: &Event) {
@@ -24,16 +24,16 @@ pub fn log(event: &Event) {
             index = failed.index,
             workflow_id = failed.workflow_id,
             attempt = failed.attempt,
-            code = failed.error.code,
-            reason = failed.error.reason,
+            code = failed.error.code.as_str(),
+            reason = failed.error.reason.as_str(),
             error = failed.error.message,
             retry_in_ms = failed.retry_in_ms,
             "attempt failed"
         ),
         Event::PaceChanged(changed) => info!(
             starts_per_second = changed.starts_per_second,
-            cause = changed.error.cause.as_deref(),
-            scope = changed.error.scope.as_deref(),
+            cause = changed.error.cause.map(ThrottleCause::as_str),
+            scope = changed.error.scope.map(ThrottleScope::as_str),
             "slowed down"
         ),
         Event::AnswersMissed(missed) => warn!(
@@ -59,8 +59,8 @@ pub fn log(event: &Event) {
                     workflow_id,
                     outcome,
                     attempts = finished.attempts,
-                    code = error.code,
-                    reason = error.reason,
+                    code = error.code.as_str(),
+                    reason = error.reason.as_str(),
                     error = error.message,
                     "start finished"
                 ),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rows::{Failures, Group, Row};
 use super::summary::Summary;
 use crate::run::event::{
-    ErrorRecord, Event, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus,
+    ErrorRecord, Event, GrpcCode, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus,
 };
 use crate::visible::{Page, visible, visible_to};
 
@@ -158,10 +158,9 @@ impl Table {
 pub(super) fn error_line(error: &ErrorRecord) -> String {
     let cause = error
         .cause
-        .as_ref()
-        .map(|cause| format!(" ({})", visible_to(cause, MAX_NAME)))
+        .map(|cause| format!(" ({})", cause.as_str()))
         .unwrap_or_default();
-    let code = visible_to(&error.code, MAX_NAME);
+    let code = error.code.as_str();
     format!("{code}{cause}: {}", visible_to(&error.message, MAX_TEXT))
 }
 
@@ -185,7 +184,7 @@ pub fn reason(stopped: &Stopped, summary: &Summary) -> String {
         Stopped::Silence { error } => {
             format!(
                 "no further starts were made, because the service {}: {}",
-                if error.code == "RESOURCE_EXHAUSTED" {
+                if error.code == GrpcCode::ResourceExhausted {
                     "refused everything for as long as a start is tried (--retry-for)"
                 } else {
                     "stopped answering"

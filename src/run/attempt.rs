@@ -12,13 +12,13 @@ use super::event::{
     AttemptFailed, ErrorRecord, Event, ExistingState, Outcome, PaceChanged, StartFinished,
 };
 use super::outcome::{
-    CONTENDED, blank, contended, existing_error, no_answer, record, request_id, skipped, unanswered,
+    blank, contended, existing_error, no_answer, record, request_id, skipped, unanswered,
 };
 use super::pace::Pace;
 use super::protocol::{self, Call, End, Failing, How, Next, Protocol, Rules, Taken};
 use super::request_ids::RequestIds;
 use super::retry::backoff;
-use super::starter::{Answer, Class, StartError, StartRequest, Starter};
+use super::starter::{Answer, Class, Reason, StartError, StartRequest, Starter};
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 
@@ -178,7 +178,7 @@ impl<'a, S: Starter> Settling<'a, S> {
     }
 
     fn tries_again(&self, error: &StartError, attempts: u32, until: Duration) -> bool {
-        let gives_up = error.reason == "internal" && attempts >= MAX_INTERNAL_ATTEMPTS;
+        let gives_up = error.reason == Reason::Internal && attempts >= MAX_INTERNAL_ATTEMPTS;
         let in_time = until <= self.context.retry_for;
         in_time && !gives_up && !self.stop.is_cancelled()
     }
@@ -267,7 +267,9 @@ impl<'a, S: Starter> Settling<'a, S> {
             }),
             Class::Throttled => protocol::Answer::NotNow,
             Class::Transient | Class::Unanswered => protocol::Answer::Unknown,
-            Class::Refused if error.reason == "notFound" && !is_start => protocol::Answer::Absent,
+            Class::Refused if error.reason == Reason::NotFound && !is_start => {
+                protocol::Answer::Absent
+            }
             Class::Refused | Class::Fatal => protocol::Answer::Refused,
         }
     }
@@ -363,7 +365,7 @@ impl<'a, S: Starter> Settling<'a, S> {
             _ => ErrorRecord::from(&error),
         });
         // Other clients are in the way; the service answers.
-        let tells = error.reason != CONTENDED;
+        let tells = error.reason != Reason::Contended;
         Settled {
             finished,
             error: Some(error).filter(|_| tells),

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::starter::{Failure, StartError};
+use super::starter::StartError;
+pub use super::starter::{Failure, GrpcCode, Reason, ThrottleCause, ThrottleScope};
 use crate::expand::start::SourceLine;
 
 /// Something that happened.
@@ -290,17 +291,17 @@ pub enum ExistingState {
 #[serde(rename_all = "camelCase")]
 pub struct ErrorRecord {
     /// The gRPC status code's name.
-    pub code: String,
+    pub code: GrpcCode,
     /// Our stable word for the reason.
-    pub reason: String,
+    pub reason: Reason,
     /// The service's own words.
     pub message: String,
     /// For throttling: what ran out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
+    pub cause: Option<ThrottleCause>,
     /// For throttling: whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<String>,
+    pub scope: Option<ThrottleScope>,
     /// Whether the same start may succeed when it is sent again.
     pub retryable: bool,
 }
@@ -308,11 +309,11 @@ pub struct ErrorRecord {
 impl From<&StartError> for ErrorRecord {
     fn from(error: &StartError) -> Self {
         ErrorRecord {
-            code: error.code.to_owned(),
-            reason: error.reason.to_owned(),
+            code: error.code,
+            reason: error.reason,
             message: error.message.clone(),
-            cause: error.cause.map(str::to_owned),
-            scope: error.scope.map(str::to_owned),
+            cause: error.cause,
+            scope: error.scope,
             retryable: error.is_retryable(),
         }
     }

@@ -3,13 +3,10 @@
 use uuid::Uuid;
 
 use super::attempt::Context;
-use super::event::{ErrorRecord, Outcome, StartFinished};
+use super::event::{ErrorRecord, GrpcCode, Outcome, Reason, StartFinished};
 use super::protocol::Failing;
 use super::starter::{Class, StartError};
 use crate::expand::start::Start;
-
-/// Our word for a start that other clients get in the way of.
-pub(super) const CONTENDED: &str = "contended";
 
 /// An error with what it leaves open.
 pub(super) fn record(error: &StartError, failing: &Failing<String>) -> ErrorRecord {
@@ -39,8 +36,8 @@ pub(super) fn skipped(context: &Context, start: &Start) -> StartFinished {
 /// The outcome of a start whose answer was not waited for any longer.
 pub(super) fn abandoned(context: &Context, start: &Start) -> StartFinished {
     let error = ErrorRecord {
-        code: "CANCELLED".to_owned(),
-        reason: "interrupted".to_owned(),
+        code: GrpcCode::Cancelled,
+        reason: Reason::Interrupted,
         message: "the answer did not come before the interrupted apply ended".to_owned(),
         cause: None,
         scope: None,
@@ -84,8 +81,8 @@ pub(super) fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartF
 /// Why a start counts as failed under `failExisting`.
 pub(super) fn existing_error() -> ErrorRecord {
     ErrorRecord {
-        code: "ALREADY_EXISTS".to_owned(),
-        reason: "workflowExists".to_owned(),
+        code: GrpcCode::AlreadyExists,
+        reason: Reason::WorkflowExists,
         message: "a Workflow with this ID exists, and failExisting is set".to_owned(),
         cause: None,
         scope: None,
@@ -97,8 +94,8 @@ pub(super) fn existing_error() -> ErrorRecord {
 pub(super) fn no_answer() -> StartError {
     StartError {
         class: Class::Unanswered,
-        code: "OK",
-        reason: "emptyAnswer",
+        code: GrpcCode::Ok,
+        reason: Reason::EmptyAnswer,
         message: "the service's answer is none to a start".to_owned(),
         cause: None,
         scope: None,
@@ -109,8 +106,8 @@ pub(super) fn no_answer() -> StartError {
 pub(super) fn contended() -> StartError {
     StartError {
         class: Class::Transient,
-        code: "ABORTED",
-        reason: CONTENDED,
+        code: GrpcCode::Aborted,
+        reason: Reason::Contended,
         message: "other clients begin and end runs under this Workflow ID".to_owned(),
         cause: None,
         scope: None,
@@ -121,8 +118,8 @@ pub(super) fn contended() -> StartError {
 pub(super) fn unanswered() -> StartError {
     StartError {
         class: Class::Unanswered,
-        code: "DEADLINE_EXCEEDED",
-        reason: "deadlineExceeded",
+        code: GrpcCode::DeadlineExceeded,
+        reason: Reason::DeadlineExceeded,
         message: "the service did not answer in time".to_owned(),
         cause: None,
         scope: None,

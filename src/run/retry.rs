@@ -28,19 +28,20 @@ fn longest_pause(attempts: u32, error: &StartError) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::starter::{GrpcCode, Reason, ThrottleCause};
 
     #[test]
     fn pauses_double_up_to_a_bound() {
         let error = |class, cause| StartError {
             class,
-            code: "",
-            reason: "",
+            code: GrpcCode::Unknown,
+            reason: Reason::Unknown,
             message: String::new(),
             cause,
             scope: None,
         };
-        let pace = error(Class::Throttled, Some("RPS_LIMIT"));
-        let busy = error(Class::Throttled, Some("BUSY_WORKFLOW"));
+        let pace = error(Class::Throttled, Some(ThrottleCause::RpsLimit));
+        let busy = error(Class::Throttled, Some(ThrottleCause::BusyWorkflow));
         let table = [
             // After so many attempts, milliseconds.
             (error(Class::Transient, None), [100, 200, 6_400, 10_000]),

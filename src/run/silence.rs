@@ -252,12 +252,13 @@ impl<S> Listening<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::starter::{GrpcCode, Reason};
 
     fn lost() -> Result<(), StartError> {
         Err(StartError {
             class: Class::Unanswered,
-            code: "UNAVAILABLE",
-            reason: "connectionLost",
+            code: GrpcCode::Unavailable,
+            reason: Reason::ConnectionLost,
             message: "gone".to_owned(),
             cause: None,
             scope: None,

@@ -1,5 +1,7 @@
 //! The seam in front of the network: what the engine asks a Temporal Service, and how it fails.
 
+mod words;
+
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
+pub use words::{GrpcCode, Reason, ThrottleCause, ThrottleScope};
 
 /// Asks a Temporal Service. Every call is tried once; the engine decides about another attempt.
 pub trait Starter: Send + Sync {
@@ -151,16 +154,16 @@ impl Failure {
 pub struct StartError {
     /// What it means for the start.
     pub class: Class,
-    /// The gRPC status code's name, such as `INVALID_ARGUMENT`.
-    pub code: &'static str,
-    /// Our stable word for the reason, such as `namespaceNotFound`.
-    pub reason: &'static str,
+    /// The gRPC status code.
+    pub code: GrpcCode,
+    /// Why, in a word of ours.
+    pub reason: Reason,
     /// The service's own words.
     pub message: String,
-    /// For throttling: what ran out, such as `RPS_LIMIT`.
-    pub cause: Option<&'static str>,
-    /// For throttling: whose it is, `NAMESPACE` or `SYSTEM`.
-    pub scope: Option<&'static str>,
+    /// For throttling: what ran out.
+    pub cause: Option<ThrottleCause>,
+    /// For throttling: whose it is.
+    pub scope: Option<ThrottleScope>,
 }
 
 /// What an error means for the start it answers.
@@ -197,7 +200,7 @@ pub struct Existing {
 impl StartError {
     /// Whether the service throttles only this Workflow ID, and nobody else has to slow down.
     pub fn is_only_this_workflow(&self) -> bool {
-        self.class == Class::Throttled && self.cause == Some("BUSY_WORKFLOW")
+        self.class == Class::Throttled && self.cause == Some(ThrottleCause::BusyWorkflow)
     }
 
     /// Whether the same call may succeed later.

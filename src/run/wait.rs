@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{Event, QueueUnserved, StartFinished, WorkflowEnd};
 use super::silence::Silence;
 use super::sleep_until;
-use super::starter::{Close, Patience, StartError, Starter};
+use super::starter::{Close, GrpcCode, Patience, StartError, Starter};
 use chain::Chain;
 use judge::{Trouble, Verdict, judge, open, unknown};
 use line::Line;
@@ -260,10 +260,13 @@ impl<S: Starter> Waiter<'_, S> {
     /// Nobody answers.
     fn untold(&self) -> WorkflowEnd {
         match self.silence.error() {
-            Some(error) => unknown(error.message, Some(error.code)),
+            Some(error) => unknown(error.message, Some(error.code.as_str().to_owned())),
             None => {
                 let words = "the service did not answer in time";
-                unknown(words.to_owned(), Some("DEADLINE_EXCEEDED".to_owned()))
+                unknown(
+                    words.to_owned(),
+                    Some(GrpcCode::DeadlineExceeded.as_str().to_owned()),
+                )
             }
         }
     }

@@ -14,7 +14,8 @@ use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
 use temporal_manifest::run::starter::{
-    Answer, Class, Close, Described, Existing, Patience, StartError, StartRequest, Starter,
+    Answer, Class, Close, Described, Existing, GrpcCode, Patience, Reason, StartError,
+    StartRequest, Starter,
 };
 use temporal_manifest::run::{self, Limits};
 use tokio::sync::mpsc;
@@ -77,7 +78,10 @@ impl Service {
                     first_run_id: run_id,
                     closed: Some(false),
                 };
-                return Err(error(Class::Existing(Box::new(existing)), "ALREADY_EXISTS"));
+                return Err(error(
+                    Class::Existing(Box::new(existing)),
+                    GrpcCode::AlreadyExists,
+                ));
             }
             _ => {
                 runs.insert(start.workflow_id.clone(), request.request_id.clone());
@@ -93,11 +97,11 @@ impl Service {
     }
 }
 
-fn error(class: Class, code: &'static str) -> StartError {
+fn error(class: Class, code: GrpcCode) -> StartError {
     StartError {
         class,
         code,
-        reason: "scripted",
+        reason: Reason::Unknown,
         message: String::new(),
         cause: None,
         scope: None,
@@ -116,12 +120,12 @@ impl Starter for Service {
             Reply::Answer => self.begin(start, request),
             Reply::LostAnswer => {
                 let _ = self.begin(start, request);
-                Err(error(Class::Unanswered, "DEADLINE_EXCEEDED"))
+                Err(error(Class::Unanswered, GrpcCode::DeadlineExceeded))
             }
-            Reply::Unavailable => Err(error(Class::Transient, "UNAVAILABLE")),
-            Reply::Throttle => Err(error(Class::Throttled, "RESOURCE_EXHAUSTED")),
-            Reply::Refuse => Err(error(Class::Refused, "INVALID_ARGUMENT")),
-            Reply::Deny => Err(error(Class::Fatal, "PERMISSION_DENIED")),
+            Reply::Unavailable => Err(error(Class::Transient, GrpcCode::Unavailable)),
+            Reply::Throttle => Err(error(Class::Throttled, GrpcCode::ResourceExhausted)),
+            Reply::Refuse => Err(error(Class::Refused, GrpcCode::InvalidArgument)),
+            Reply::Deny => Err(error(Class::Fatal, GrpcCode::PermissionDenied)),
         }
     }
 

@@ -125,7 +125,7 @@ pub(super) fn open(waiting: &Waiting) -> WorkflowEnd {
 
 /// The service could not tell.
 fn untold(error: &StartError) -> WorkflowEnd {
-    unknown(error.message.clone(), Some(error.code.to_owned()))
+    unknown(error.message.clone(), Some(error.code.as_str().to_owned()))
 }
 
 /// Nobody knows how a Workflow ended, or whether.

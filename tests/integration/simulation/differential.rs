@@ -10,7 +10,7 @@ use temporal_manifest::client::connect::{self, Connection};
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, OnConflict, RetryPolicy, Settings, SourceLine, Start,
 };
-use temporal_manifest::run::starter::{self, Class, Starter};
+use temporal_manifest::run::starter::{self, Class, GrpcCode, Reason, Starter};
 use tokio::time::Instant;
 
 use super::by_hand::{Command, Hand};
@@ -192,7 +192,7 @@ impl Pair {
                     first: self.number(&existing.first_run_id),
                     closed: existing.closed.expect("the server's words tell"),
                 },
-                Class::Refused if error.code == "INVALID_ARGUMENT" => Started::Invalid,
+                Class::Refused if error.code == GrpcCode::InvalidArgument => Started::Invalid,
                 _ => panic!("{error:?}\n{}", self.log),
             },
         };
@@ -212,7 +212,7 @@ impl Pair {
                 first: self.number(&described.first_run_id.expect("the server says")),
                 request: self.request(&described.request_id.expect("the server says")),
             }),
-            Err(error) if error.reason == "notFound" => None,
+            Err(error) if error.reason == Reason::NotFound => None,
             Err(error) => panic!("{error:?}\n{}", self.log),
         };
         self.compare(&expected, &answered);
@@ -227,7 +227,7 @@ impl Pair {
         let run_id = self.runs[usize::from(run)].0.clone();
         let answered = match self.client.terminate(&self.workflow_id, &run_id).await {
             Ok(()) => Terminated::Done,
-            Err(error) if error.reason != "notFound" => panic!("{error:?}\n{}", self.log),
+            Err(error) if error.reason != Reason::NotFound => panic!("{error:?}\n{}", self.log),
             Err(error) if error.message.contains("already completed") => Terminated::Completed,
             Err(_) => Terminated::NotFound,
         };

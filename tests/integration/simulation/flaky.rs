@@ -8,7 +8,8 @@ use std::time::Duration;
 use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 use temporal_manifest::run::event::{Outcome, StartFinished};
 use temporal_manifest::run::starter::{
-    Answer, Class, Close, Described, Existing, Patience, StartError, StartRequest, Starter,
+    Answer, Class, Close, Described, Existing, GrpcCode, Patience, Reason, StartError,
+    StartRequest, Starter,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -404,8 +405,16 @@ impl Line {
                 self.later(move |line| drop(again(line, false)));
                 carry_out(self, true)
             }
-            Fate::Throttled => Err(error(Class::Throttled, "RESOURCE_EXHAUSTED", "scripted")),
-            Fate::Refused => Err(error(Class::Refused, "INVALID_ARGUMENT", "scripted")),
+            Fate::Throttled => Err(error(
+                Class::Throttled,
+                GrpcCode::ResourceExhausted,
+                Reason::Throttled,
+            )),
+            Fate::Refused => Err(error(
+                Class::Refused,
+                GrpcCode::InvalidArgument,
+                Reason::InvalidArgument,
+            )),
         };
         self.service
             .note(format!("{}: {id} {name} {fate:?}", self.invocation));
@@ -471,9 +480,17 @@ impl Line {
                     closed: Some(closed),
                 };
                 let class = Class::Existing(Box::new(existing));
-                Err(error(class, "ALREADY_EXISTS", "workflowExists"))
+                Err(error(
+                    class,
+                    GrpcCode::AlreadyExists,
+                    Reason::WorkflowExists,
+                ))
             }
-            Started::Invalid => Err(error(Class::Refused, "INVALID_ARGUMENT", "invalid")),
+            Started::Invalid => Err(error(
+                Class::Refused,
+                GrpcCode::InvalidArgument,
+                Reason::InvalidArgument,
+            )),
         };
         drop(guard);
         let policies = (request.id_reuse_policy, request.id_conflict_policy);
@@ -554,7 +571,7 @@ impl Line {
         }
         match answer {
             Terminated::Done => Ok(()),
-            _ => Err(error(Class::Refused, "NOT_FOUND", "notFound")),
+            _ => Err(error(Class::Refused, GrpcCode::NotFound, Reason::NotFound)),
         }
     }
 
@@ -564,10 +581,12 @@ impl Line {
         let run = slot.run_ids.iter().position(|run| run == run_id);
         let described = run.and_then(|run| slot.runs.describe(run as Run));
         match described {
-            _ if !self.may_describe => {
-                Err(error(Class::Fatal, "PERMISSION_DENIED", "permissionDenied"))
-            }
-            None => Err(error(Class::Refused, "NOT_FOUND", "notFound")),
+            _ if !self.may_describe => Err(error(
+                Class::Fatal,
+                GrpcCode::PermissionDenied,
+                Reason::PermissionDenied,
+            )),
+            None => Err(error(Class::Refused, GrpcCode::NotFound, Reason::NotFound)),
             Some(model::Described {
                 open,
                 first,
@@ -626,10 +645,14 @@ impl Starter for Line {
 }
 
 fn lost() -> StartError {
-    error(Class::Unanswered, "DEADLINE_EXCEEDED", "deadlineExceeded")
+    error(
+        Class::Unanswered,
+        GrpcCode::DeadlineExceeded,
+        Reason::DeadlineExceeded,
+    )
 }
 
-fn error(class: Class, code: &'static str, reason: &'static str) -> StartError {
+fn error(class: Class, code: GrpcCode, reason: Reason) -> StartError {
     StartError {
         class,
         code,
