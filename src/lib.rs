@@ -21,3 +21,5 @@ pub mod run;
 pub mod journal;
 
 pub mod report;
+
+pub mod apply;

@@ -7,6 +7,7 @@ mod command_line;
 mod commands;
 mod environment;
 mod exit;
+mod failure;
 mod help;
 mod misspelt;
 mod output;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use temporal_manifest::apply::refusal::Refusal;
 use temporal_manifest::visible;
 
 use args::{Cli, Command, OutputFormat};
@@ -53,15 +55,16 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: &Arc<Cli>, environment: &Environment, signals: &Signals) -> Exit {
     signals.limit(cli);
     output::start_log(cli.global.log_level, cli.global.log_format);
-    match &cli.command {
+    let ended = match &cli.command {
         Command::Validate(args) => commands::validate::run(args, &cli.global, environment),
         Command::Render(args) => commands::render::run(args, &cli.global, environment),
         Command::Apply(args) => commands::apply::run(args, &cli.global, environment, signals),
         Command::Report(args) => commands::report::run(args, &cli.global, environment),
-        Command::Schema(args) => commands::schema::run(args),
-        Command::Init(args) => commands::init::run(args, &cli.global),
-        Command::Completion(args) => commands::completion::script(args, help::command()),
-    }
+        Command::Schema(args) => Ok(commands::schema::run(args)),
+        Command::Init(args) => commands::init::run(args),
+        Command::Completion(args) => Ok(commands::completion::script(args, help::command())),
+    };
+    ended.unwrap_or_else(|refusal| failure::show(&refusal, cli, environment))
 }
 
 /// Help and versions are data and no error; everything else is told on standard error, and as
@@ -88,14 +91,16 @@ fn usage(mut error: clap::Error) -> Exit {
     let message = paragraphs.next().unwrap_or_default();
     let message = message.trim_start_matches("error: ").replace("\n  ", " ");
     let help = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: "));
+    let refusal = Refusal {
+        help: help.map(str::to_owned),
+        ..Refusal::usage(message)
+    };
     if wants_json(&words) {
-        let json = Some(OutputFormat::Json);
-        output::fail(json, Exit::Usage, "usage", &message, help);
+        failure::error(&refusal, Some(OutputFormat::Json));
     } else {
         let _ = error.print();
-        output::keep_for_reports(Exit::Usage, "usage", &message, help);
     }
-    report_files::replace_unparsed(&words);
+    report_files::replace_unparsed(&words, &failure::document(&refusal));
     Exit::Usage
 }
 

@@ -1,12 +1,10 @@
 //! Standard output and standard error. Data goes to the one, words for people to the other.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
-use temporal_manifest::manifest::diagnostic::{self, Diagnostic, Severity};
+use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::manifest::drawing::{self, Style};
-use temporal_manifest::report::problem::{ErrorFacts, Problem};
 use temporal_manifest::visible::{self, Page};
 
 use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
@@ -16,29 +14,6 @@ use super::settings;
 
 /// Width of text where there is no terminal.
 const DEFAULT_WIDTH: usize = 100;
-
-/// The document that last said what was wrong. Report files get it too, and are written where only
-/// the exit code is known.
-static LAST: Mutex<Option<String>> = Mutex::new(None);
-
-/// The document that last said what was wrong, if something was.
-pub(crate) fn last_document() -> Option<String> {
-    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    last.clone()
-}
-
-/// Says what is wrong as a document, if data is wanted, and keeps it for report files.
-pub(crate) fn refusal(format: Option<OutputFormat>, refusal: &impl Serialize) {
-    let text = serde_json::to_string_pretty(refusal);
-    let text = text.expect("our own documents can be written as JSON");
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    *last = Some(format!("{}\n", visible::json(&text)));
-    drop(last);
-    if wants_data(format) {
-        // What is wrong matters more than that nobody could be told.
-        document(format, refusal);
-    }
-}
 
 /// Writes data to standard output. A reader that has gone is no error: nobody is left to tell.
 pub(crate) fn data(text: &str) -> Exit {
@@ -79,43 +54,6 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible::line(text));
 }
 
-/// Tells an error that ends the command, in the form that was asked for.
-pub(crate) fn fail(
-    format: Option<OutputFormat>,
-    exit: Exit,
-    code: &str,
-    message: &str,
-    help: Option<&str>,
-) -> Exit {
-    say(&format!("error: {message}"));
-    if let Some(help) = help {
-        say(&format!("  help: {help}"));
-    }
-    // An error is one line in either form.
-    let format = format.map(|format| match format {
-        OutputFormat::Json => OutputFormat::Jsonl,
-        other => other,
-    });
-    refusal(format, &problem(exit, code, message, help));
-    exit
-}
-
-/// Keeps an error that is told elsewhere for report files.
-pub(crate) fn keep_for_reports(exit: Exit, code: &str, message: &str, help: Option<&str>) {
-    refusal(None, &problem(exit, code, message, help));
-}
-
-fn problem(exit: Exit, code: &str, message: &str, help: Option<&str>) -> Problem {
-    Problem {
-        error: ErrorFacts {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            help: help.map(str::to_owned),
-            exit_code: exit.code(),
-        },
-    }
-}
-
 /// Whether what is found is wanted as data.
 pub(crate) fn wants_data(format: Option<OutputFormat>) -> bool {
     matches!(format, Some(OutputFormat::Json | OutputFormat::Jsonl))
@@ -123,12 +61,19 @@ pub(crate) fn wants_data(format: Option<OutputFormat>) -> bool {
 
 /// Prints a document: on one line if lines were asked for.
 pub(crate) fn document(format: Option<OutputFormat>, document: &impl Serialize) -> Exit {
-    let text = match format {
-        Some(OutputFormat::Jsonl) => serde_json::to_string(document),
-        _ => serde_json::to_string_pretty(document),
-    };
+    if format != Some(OutputFormat::Jsonl) {
+        return data(&pretty(document));
+    }
+    let text = serde_json::to_string(document);
     let text = text.expect("our own documents can be written as JSON");
     data(&format!("{}\n", visible::json(&text)))
+}
+
+/// A document on several lines.
+pub(crate) fn pretty(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    let text = text.expect("our own documents can be written as JSON");
+    format!("{}\n", visible::json(&text))
 }
 
 /// How diagnostics are drawn on standard error.
@@ -140,15 +85,13 @@ pub(crate) fn style(global: &GlobalArgs, environment: &Environment) -> Style {
     }
 }
 
-/// Shows diagnostics in the form that was asked for, and whether one of them is an error. `hidden`
-/// more were counted and not kept.
+/// Shows diagnostics in the form that was asked for. `hidden` more were counted and not kept.
 pub(crate) fn diagnostics(
-    diagnostics: &mut [Diagnostic],
+    diagnostics: &[Diagnostic],
     hidden: u64,
     global: &GlobalArgs,
     environment: &Environment,
-) -> bool {
-    diagnostic::sort(diagnostics);
+) {
     match global.output {
         Some(OutputFormat::Json | OutputFormat::Jsonl | OutputFormat::None) => {}
         Some(OutputFormat::Github) => {
@@ -161,9 +104,6 @@ pub(crate) fn diagnostics(
             let _ = io::stderr().lock().write_all(drawn.as_str().as_bytes());
         }
     }
-    diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 /// Starts the log on standard error.

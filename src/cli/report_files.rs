@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use temporal_manifest::apply::refusal::Refusal;
 use temporal_manifest::manifest::inputs;
 use temporal_manifest::report::files::{self, Identity};
 
@@ -89,14 +90,14 @@ pub(crate) enum Refused {
     },
 }
 
-impl Refused {
-    /// What to do.
-    pub(crate) fn help(&self) -> &'static str {
-        match self {
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let help = match refused {
             Refused::TwoOutputs => "add `-o none`, or name a file",
             Refused::NoFile => "name a new file",
             Refused::Same { .. } => "name another file: it would be overwritten",
-        }
+        };
+        Refusal::usage(refused.to_string()).with_help(help)
     }
 }
 
@@ -191,13 +192,10 @@ fn inputs_of(args: &ApplyArgs, global: &GlobalArgs) -> Vec<(Identity, String)> {
     known.collect()
 }
 
-/// Writes what was wrong to every report, in the place of an earlier one that would pass for
+/// Writes a document that says what was wrong to every report, in the place of an earlier one that would pass for
 /// today's. What may be something else is left alone: after a mistake nobody knows what else would
 /// have been read.
-pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs) {
-    let Some(document) = output::last_document() else {
-        return;
-    };
+pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, document: &str) {
     let inputs = inputs_of(args, global);
     for target in &args.report {
         match target {
@@ -211,10 +209,7 @@ pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs) {
 }
 
 /// Like [`replace`], for a command line that could not be parsed.
-pub(crate) fn replace_unparsed(words: &[String]) {
-    let Some(document) = output::last_document() else {
-        return;
-    };
+pub(crate) fn replace_unparsed(words: &[String], document: &str) {
     if !words.iter().any(|word| word == "apply") {
         return;
     }

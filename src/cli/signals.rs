@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 use temporal_manifest::run::event::Stopped;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{command_line, output, report_files};
+use super::{command_line, failure, output, report_files};
 
 /// Signals this soon after the first one are the same one: `timeout`, shells and process managers
 /// send a signal to a process and to its group, so that it arrives twice.
@@ -159,30 +160,28 @@ async fn watch_over(
 
 /// Ends the program before anything was sent.
 fn leave(stopped: &Stopped, cli: Option<Arc<Cli>>) -> ! {
-    let (exit, code, words) = match stopped {
+    let (code, kind, words) = match stopped {
         Stopped::Interrupt { signal } => {
-            let exit = Exit::Interrupted { signal: *signal };
-            (exit, "interrupted", verb(*signal))
+            let kind = Kind::Interrupted { signal: *signal };
+            (Code::Interrupted, kind, verb(*signal))
         }
-        _ => (Exit::Unknown, "timeout", "the command timeout passed"),
+        _ => (Code::Timeout, Kind::Timeout, "the command timeout passed"),
     };
-    let words = format!("{words}: nothing was sent");
-    // Reports get them whether or not they can be said.
-    output::keep_for_reports(exit, code, &words, None);
+    let refusal = Refusal::new(code, kind, format!("{words}: nothing was sent"));
+    // Reports get it whether or not it can be said.
+    let document = failure::document(&refusal);
     let format = cli.as_ref().and_then(|cli| cli.global.output);
     // Somebody may hold standard output, or nobody read it: then there are no last words.
-    within(LAST_WORDS, move || {
-        output::fail(format, exit, code, &words, None);
-    });
+    within(LAST_WORDS, move || failure::error(&refusal, format));
     within(LAST_REPORTS, move || match cli.as_deref() {
         Some(cli) => {
             if let Command::Apply(args) = &cli.command {
-                report_files::replace(args, &cli.global);
+                report_files::replace(args, &cli.global, &document);
             }
         }
-        None => report_files::replace_unparsed(&command_line::words()),
+        None => report_files::replace_unparsed(&command_line::words(), &document),
     });
-    std::process::exit(exit.code().into())
+    std::process::exit(Exit::from(kind).code().into())
 }
 
 /// Does something on a thread of its own and waits for it so long, as it may never end.

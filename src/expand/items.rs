@@ -10,7 +10,7 @@ use super::node_template::cell_in;
 use super::recipe::{Recipe, Surroundings};
 use super::rows::{Row, RowIter, RowProblem, TEMPORARY_FOLDER};
 use super::start::{SourceLine, Start};
-use super::workflow_ids::Merge;
+use super::workflow_ids::{Merge, Sorted};
 use super::{Document, Expansion};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::fields::Fields;
@@ -19,15 +19,16 @@ use crate::manifest::locate::Target;
 use crate::manifest::node::{Node, holds_expression};
 
 /// Why starts are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pass<'e> {
     /// To check them. Every start with a generated Workflow ID gets the first one of its content.
     Check {
         /// Whether [`Made::content`] is wanted.
         content: bool,
     },
-    /// To use them.
-    Use,
+    /// To use them: for starts with generated Workflow IDs whose content has occurred before, their
+    /// index and how often it has.
+    Use(&'e Sorted),
 }
 
 /// One start, or what is wrong with it.
@@ -76,7 +77,7 @@ const BYTES_HASHED_PER_STEP: u64 = 4;
 
 pub(super) struct Items<'e> {
     expansion: &'e Expansion,
-    pass: Pass,
+    pass: Pass<'e>,
     generator: Option<Generator<'e>>,
     occurrences: Option<Peekable<Merge>>,
     document: usize,
@@ -100,13 +101,16 @@ struct Current<'e> {
 }
 
 impl<'e> Items<'e> {
-    pub(super) fn new(expansion: &'e Expansion, pass: Pass) -> Self {
-        let used = pass == Pass::Use && !expansion.occurrences.is_empty();
+    pub(super) fn new(expansion: &'e Expansion, pass: Pass<'e>) -> Self {
+        let occurrences = match pass {
+            Pass::Use(occurrences) if !occurrences.is_empty() => Some(occurrences),
+            Pass::Use(_) | Pass::Check { .. } => None,
+        };
         Items {
             expansion,
             pass,
             generator: expansion.options.key.as_ref().map(Generator::new),
-            occurrences: used.then(|| expansion.occurrences.iter().peekable()),
+            occurrences: occurrences.map(|it| it.iter().peekable()),
             document: 0,
             entry: 0,
             index: 0,
@@ -249,7 +253,8 @@ impl<'e> Items<'e> {
         self.spend(STEPS_PER_PAYLOAD * payloads as u64);
         let is_generated = start.workflow_id.is_empty();
         let generator = self.generator.as_ref().filter(|_| is_generated);
-        let wants_content = self.pass == Pass::Check { content: true } || generator.is_some();
+        let wants_content =
+            matches!(self.pass, Pass::Check { content: true }) || generator.is_some();
         if wants_content {
             self.spend(build::request_size(&start) as u64 / BYTES_HASHED_PER_STEP);
         }

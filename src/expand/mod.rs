@@ -1,7 +1,8 @@
 //! Stage 2: checked documents in, starts out, one by one.
 //!
-//! An [`Expansion`] is a recipe plus an iterator, never a list of starts. [`Expansion::preflight`]
-//! runs it dry, so that every problem is known before the first start is sent.
+//! An [`Expansion`] is a recipe, never a list of starts. [`Expansion::preflight`] runs it dry, so that
+//! every problem is known before the first start is sent, and makes a [`Batch`] of it, which gives the
+//! starts one by one.
 
 mod arg_schemas;
 mod budget;
@@ -71,7 +72,8 @@ pub struct Options {
     pub invocation: Invocation,
 }
 
-/// All starts of one command.
+/// How all starts of one command are made. Only what has been run dry gives them: see
+/// [`Expansion::preflight`].
 #[derive(Debug)]
 pub struct Expansion {
     documents: Vec<Document>,
@@ -79,9 +81,6 @@ pub struct Expansion {
     files: RowFiles,
     /// What checking it may take.
     budget: Arc<Budget>,
-    /// For starts with generated Workflow IDs whose content has occurred before: their index, and
-    /// how often it has. Known after preflight.
-    occurrences: Sorted,
     /// What is wrong with the documents before any start is made.
     diagnostics: Vec<Diagnostic>,
 }
@@ -157,11 +156,21 @@ impl Expansion {
             options,
             files: RowFiles::new(standard_input, &budget),
             budget,
-            occurrences: Sorted::default(),
             diagnostics,
         })
     }
+}
 
+/// The starts of an [`Expansion`] that preflight has found nothing wrong with.
+#[derive(Debug)]
+pub struct Batch {
+    expansion: Expansion,
+    /// For starts with generated Workflow IDs whose content has occurred before: their index, and
+    /// how often it has.
+    occurrences: Sorted,
+}
+
+impl Batch {
     /// The selected starts, in file order.
     ///
     /// # Errors
@@ -182,8 +191,8 @@ impl Expansion {
     }
 
     fn selected(&self) -> impl Iterator<Item = items::Item<'_>> + '_ {
-        let selection = &self.options.selection;
-        Items::new(self, Pass::Use).filter(|item| {
+        let selection = &self.expansion.options.selection;
+        Items::new(&self.expansion, Pass::Use(&self.occurrences)).filter(|item| {
             let made = item.made.as_ref();
             made.map_or(true, |made| selection.contains(&made.start))
         })

@@ -10,7 +10,7 @@ use super::items::{Items, Made, Pass, cannot_sort};
 use super::selection::Unmatched;
 use super::start::{IdConflictPolicy, IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
-use super::{Document, Expansion};
+use super::{Batch, Document, Expansion};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::manifest::source::hex;
 
@@ -55,8 +55,8 @@ impl Preflight {
 }
 
 impl Expansion {
-    /// Runs the expansion dry.
-    pub fn preflight(&mut self) -> Preflight {
+    /// Runs the expansion dry. There is a batch if nothing is wrong with it.
+    pub fn preflight(mut self) -> (Preflight, Option<Batch>) {
         let mut preflight = Preflight::default();
         preflight.add(std::mem::take(&mut self.diagnostics));
         let mut ids = WorkflowIds::default();
@@ -64,7 +64,7 @@ impl Expansion {
         let content = digest.is_some();
         let mut unmatched = Unmatched::new(&self.options.selection);
         let mut types = Types::default();
-        let mut items = Items::new(self, Pass::Check { content });
+        let mut items = Items::new(&self, Pass::Check { content });
         for item in items.by_ref() {
             preflight.of += 1;
             let made = match item.made {
@@ -99,18 +99,22 @@ impl Expansion {
         drop(items);
         // What follows makes nothing that was not made within the budget.
         self.budget.lift();
-        match ids.twice() {
+        let occurrences = match ids.twice() {
             Ok(twice) => {
-                self.occurrences = twice.occurrences;
                 preflight.add(self.duplicates(&twice.pairs));
                 preflight.hidden += twice.hidden;
+                twice.occurrences
             }
-            Err(error) => preflight.add(vec![cannot_sort(&error)]),
-        }
-        if !self.occurrences.is_empty() && !self.options.selection.is_all() {
+            Err(error) => {
+                preflight.add(vec![cannot_sort(&error)]);
+                Sorted::default()
+            }
+        };
+        if !occurrences.is_empty() && !self.options.selection.is_all() {
             // Only now it is known which Workflow IDs the starts with the same content have.
             preflight.total = 0;
-            for start in Items::new(self, Pass::Use).filter_map(|item| item.made.ok()) {
+            let items = Items::new(&self, Pass::Use(&occurrences));
+            for start in items.filter_map(|item| item.made.ok()) {
                 unmatched.see(&start.start);
                 preflight.total += u64::from(self.options.selection.contains(&start.start));
             }
@@ -121,13 +125,17 @@ impl Expansion {
             .iter()
             .all(|it| it.code == Code::Advice);
         if sound {
-            preflight.add(types.unused_schemas(self));
+            preflight.add(types.unused_schemas(&self));
         }
         preflight.digest = digest
             .filter(|_| sound)
             .map(|digest| hex(&digest.finalize()));
         preflight.inputs = self.files.read();
-        preflight
+        let batch = sound.then_some(Batch {
+            expansion: self,
+            occurrences,
+        });
+        (preflight, batch)
     }
 
     /// The problems that starts have the same Workflow ID, of pairs of starts whose hashes are the

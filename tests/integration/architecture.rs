@@ -28,6 +28,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "visible",
         ],
     ),
+    // It joins the others.
+    (
+        "apply",
+        &[
+            "manifest", "expand", "run", "client", "journal", "report", "visible",
+        ],
+    ),
 ];
 
 /// Paths in `text` that begin with `crate::`, each cut after its last module or item: one for

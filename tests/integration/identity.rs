@@ -142,9 +142,10 @@ fn expand(text: &str) -> (Vec<Start>, Preflight) {
             started_at: jiff::Timestamp::UNIX_EPOCH,
         },
     };
-    let mut expansion = Expansion::new(loaded.manifests, options).expect("there are no variables");
-    let preflight = expansion.preflight();
-    let starts = expansion.starts().map(|start| start.expect("it is sound"));
+    let expansion = Expansion::new(loaded.manifests, options).expect("there are no variables");
+    let (preflight, batch) = expansion.preflight();
+    let batch = batch.expect("it is sound");
+    let starts = batch.starts().map(|start| start.expect("it is sound"));
     (starts.collect(), preflight)
 }
 

@@ -935,9 +935,11 @@ fn rows_that_change_after_the_check_end_the_apply() {
             started_at: jiff::Timestamp::UNIX_EPOCH,
         },
     };
-    let mut expansion = Expansion::new(loaded.manifests, options).expect("there are no variables");
-    assert_eq!(expansion.preflight().total, 2);
-    assert_eq!(expansion.starts().filter(Result::is_ok).count(), 2);
+    let expansion = Expansion::new(loaded.manifests, options).expect("there are no variables");
+    let (preflight, batch) = expansion.preflight();
+    let batch = batch.expect("it is sound");
+    assert_eq!(preflight.total, 2);
+    assert_eq!(batch.starts().filter(Result::is_ok).count(), 2);
     let append = |path: &Path| {
         use std::io::Write;
         let file = std::fs::File::options().append(true).open(path);
@@ -945,7 +947,7 @@ fn rows_that_change_after_the_check_end_the_apply() {
             .write_all(b"{\"id\": 3}\n")
             .expect("it can be written");
     };
-    let mut starts = expansion.starts();
+    let mut starts = batch.starts();
     assert!(starts.next().is_some_and(|start| start.is_ok()));
     append(&rows);
     let rest: Vec<_> = starts.collect();

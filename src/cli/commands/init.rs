@@ -4,17 +4,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::cli::args::{GlobalArgs, InitArgs};
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
+
+use crate::cli::args::InitArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 
 /// The starter manifest. A test loads it.
 const STARTER: &str = include_str!("../../../manifests/starter.yaml");
 
-pub(crate) fn run(args: &InitArgs, global: &GlobalArgs) -> Exit {
+pub(crate) fn run(args: &InitArgs) -> Result<Exit, Refusal> {
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     let Some(file) = file else {
-        return output::data(STARTER);
+        return Ok(output::data(STARTER));
     };
     let name = file.display();
     match write_new(file) {
@@ -22,16 +24,15 @@ pub(crate) fn run(args: &InitArgs, global: &GlobalArgs) -> Exit {
             output::say(&format!(
                 "wrote {name}; check it with `temporal-manifest validate {name}`"
             ));
-            Exit::Success
+            Ok(Exit::Success)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let message = format!("`{name}` exists already");
             let help = "name a new file; nothing is written over";
-            output::fail(global.output, Exit::Usage, "usage", &message, Some(help))
+            Err(Refusal::usage(format!("`{name}` exists already")).with_help(help))
         }
         Err(error) => {
             let message = format!("cannot write `{name}`: {error}");
-            output::fail(global.output, Exit::NotWritten, "init", &message, None)
+            Err(Refusal::new(Code::Init, Kind::NotWritten, message))
         }
     }
 }

@@ -2,69 +2,48 @@
 
 use std::io::{self, BufWriter, Write};
 
+use temporal_manifest::apply::inputs::Wanted;
+use temporal_manifest::apply::refusal::{Findings, Refusal};
+use temporal_manifest::expand::Batch;
 use temporal_manifest::expand::render::{document_head, start_value};
 use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::report::rendered::Rendered;
 use temporal_manifest::visible;
 
-use super::{Wanted, yaml};
+use super::yaml;
 use crate::cli::args::{GlobalArgs, OutputFormat, RenderArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
-use crate::cli::{output, settings};
+use crate::cli::{failure, output, settings};
 
-pub(crate) fn run(args: &RenderArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
-    let key = match settings::given_key(args.idempotency_key.as_deref(), environment) {
-        Ok(key) => key,
-        Err(error) => {
-            return output::fail(
-                global.output,
-                Exit::Usage,
-                "usage",
-                &error.to_string(),
-                None,
-            );
-        }
-    };
-    let selection = match settings::selection(&args.selection, environment) {
-        Ok(selection) => selection,
-        Err(error) => {
-            let error = error.to_string();
-            return output::fail(global.output, Exit::Usage, "usage", &error, None);
-        }
-    };
-    let has_key = key.is_some();
+pub(crate) fn run(
+    args: &RenderArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Exit, Refusal> {
     let wanted = Wanted {
-        key,
+        key: settings::given_key(args.idempotency_key.as_deref(), environment)?,
         digest: false,
-        selection: selection.clone(),
+        selection: settings::selection(&args.selection, environment)?,
         invocation: settings::invocation(),
     };
-    let mut checked = match super::check(&args.paths, wanted, global, environment) {
-        Ok(checked) => checked,
-        Err(exit) => return exit,
-    };
-    if checked.show(global, environment) {
-        if output::wants_data(global.output) {
-            output::document(global.output, &checked.to_document(false));
-        }
-        return checked.refusal();
-    }
-    if let Err(exit) = checked.check_selection(&selection, has_key, global) {
-        return exit;
-    }
+    let mut checked = super::inputs(&args.paths, environment).check(wanted)?;
+    let batch = checked.take_batch()?;
+    let advice = &checked.findings.diagnostics;
+    failure::notes(&checked.notes);
+    output::diagnostics(advice, 0, global, environment);
     let out = BufWriter::new(io::stdout().lock());
     let written = match global.output {
-        Some(OutputFormat::None | OutputFormat::Github) => return Exit::Success,
-        Some(OutputFormat::Json | OutputFormat::Jsonl) => lines(out, &checked),
-        Some(OutputFormat::Text) | None => manifests(out, &checked),
+        Some(OutputFormat::None | OutputFormat::Github) => return Ok(Exit::Success),
+        Some(OutputFormat::Json | OutputFormat::Jsonl) => lines(out, &batch),
+        Some(OutputFormat::Text) | None => manifests(out, &batch),
     };
     match written {
-        Ok(()) => Exit::Success,
-        Err(Failure::Write(error)) => output::written(Err(error), Exit::Success),
-        Err(Failure::Changed(mut diagnostics)) => {
-            let files = checked.sources.len() as u64;
-            super::invalid(&mut diagnostics, files, global, environment)
+        Ok(()) => Ok(Exit::Success),
+        Err(Failure::Write(error)) => Ok(output::written(Err(error), Exit::Success)),
+        Err(Failure::Changed(diagnostics)) => {
+            let findings = Findings::of(&checked.sources, diagnostics);
+            Err(Refusal::invalid(findings))
         }
     }
 }
@@ -82,9 +61,9 @@ impl From<io::Error> for Failure {
 }
 
 /// One manifest for each that was read, without defaults.
-fn manifests(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
+fn manifests(mut out: impl Write, batch: &Batch) -> Result<(), Failure> {
     let mut current = None;
-    for item in checked.expansion.with_manifests() {
+    for item in batch.with_manifests() {
         let (position, manifest, start) = item;
         if current != Some(position) {
             let separator = if current.is_some() { "---\n" } else { "" };
@@ -122,8 +101,8 @@ fn may_begin_a_command(json: &str) -> bool {
 }
 
 /// One JSON line for each start.
-fn lines(mut out: impl Write, checked: &super::Checked) -> Result<(), Failure> {
-    for (_, manifest, start) in checked.expansion.with_manifests() {
+fn lines(mut out: impl Write, batch: &Batch) -> Result<(), Failure> {
+    for (_, manifest, start) in batch.with_manifests() {
         let start = start.map_err(Failure::Changed)?;
         let line = Rendered {
             index: start.index,

@@ -5,8 +5,9 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use jiff::Timestamp;
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
+use temporal_manifest::journal::Journal;
 use temporal_manifest::journal::record::{Header, StartRecord};
-use temporal_manifest::journal::{Journal, JournalError};
 use temporal_manifest::report::files::Identity;
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::report::text::Table;
@@ -16,9 +17,13 @@ use temporal_manifest::run::event::{ApplyFinished, ApplyStarted, Event};
 use crate::cli::args::{GlobalArgs, OutputFormat, ReportArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
-use crate::cli::{output, settings};
+use crate::cli::{failure, output, settings};
 
-pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+pub(crate) fn run(
+    args: &ReportArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Exit, Refusal> {
     if !args.merge && args.journals.len() > 1 && global.output == Some(OutputFormat::Json) {
         let names: Vec<String> = args.journals.iter().map(|path| named(path)).collect();
         let message = format!(
@@ -26,27 +31,28 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, environment: &Environm
             names.join(", ")
         );
         let help = "add --merge if they are shards of one apply, or render them one by one";
-        return output::fail(global.output, Exit::Usage, "usage", &message, Some(help));
+        return Err(Refusal::usage(message).with_help(help));
     }
     let mut parts = Vec::new();
     for path in &args.journals {
-        match Journal::open(path, false, |_| {}) {
-            Ok((journal, header)) => parts.push(Part { journal, header }),
-            Err(error) => return cannot_read(global.output, &error),
-        }
+        let (journal, header) = Journal::open(path, false, |_| {})?;
+        parts.push(Part { journal, header });
     }
     let batches = if args.merge {
-        match Batch::merged(parts) {
-            Ok(batch) => vec![batch],
-            Err(error) => return cannot_merge(global.output, &error),
-        }
+        vec![Batch::merged(parts)?]
     } else {
         parts.into_iter().map(Batch::single).collect()
     };
-    let exits = batches
-        .into_iter()
-        .map(|batch| batch.report(args, global, environment));
-    exits.fold(Exit::Success, Exit::first)
+    let mut exit = Exit::Success;
+    for batch in batches {
+        let reported = batch.report(args, global, environment);
+        // The others' reports are no worse for one that cannot be made.
+        exit = exit.first(reported.unwrap_or_else(|refusal| {
+            failure::error(&refusal, global.output);
+            Exit::from(refusal.kind)
+        }));
+    }
+    Ok(exit)
 }
 
 /// Why journals are no parts of one apply.
@@ -74,23 +80,19 @@ enum NotParts {
     None,
 }
 
-fn cannot_merge(format: Option<OutputFormat>, error: &NotParts) -> Exit {
-    let help = match error {
-        NotParts::SameFile { .. } => "name each journal once",
-        NotParts::SameStart { .. } => {
-            "of journals that were written one after the other for one shard, merge the last"
-        }
-        NotParts::Differ { .. } | NotParts::None => {
-            "merge the journals that all shards of one apply have written"
-        }
-    };
-    output::fail(
-        format,
-        Exit::Usage,
-        "journal",
-        &error.to_string(),
-        Some(help),
-    )
+impl From<NotParts> for Refusal {
+    fn from(error: NotParts) -> Self {
+        let help = match error {
+            NotParts::SameFile { .. } => "name each journal once",
+            NotParts::SameStart { .. } => {
+                "of journals that were written one after the other for one shard, merge the last"
+            }
+            NotParts::Differ { .. } | NotParts::None => {
+                "merge the journals that all shards of one apply have written"
+            }
+        };
+        Refusal::new(Code::Journal, Kind::Usage, error.to_string()).with_help(help)
+    }
 }
 
 /// A journal as messages call it.
@@ -219,7 +221,12 @@ impl Batch {
         Ok(merging)
     }
 
-    fn report(mut self, args: &ReportArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+    fn report(
+        mut self,
+        args: &ReportArgs,
+        global: &GlobalArgs,
+        environment: &Environment,
+    ) -> Result<Exit, Refusal> {
         let hide = |Read { mut record, .. }: Read| {
             if let (true, Some(workflow)) = (args.hide_results, &mut record.workflow) {
                 workflow.result = None;
@@ -244,10 +251,10 @@ impl Batch {
         });
         match counted {
             Ok(()) => {}
-            Err(Unread::NotParts(error)) => return cannot_merge(global.output, &error),
+            Err(Unread::NotParts(error)) => return Err(error.into()),
             Err(Unread::Io(name, error)) => {
                 let message = format!("cannot read the journal {name}: {error}");
-                return output::fail(global.output, Exit::NotWritten, "journal", &message, None);
+                return Err(Refusal::new(Code::Journal, Kind::NotWritten, message));
             }
         }
         // What has no line was not reached: the program was killed before.
@@ -289,7 +296,7 @@ impl Batch {
                 )
             }
         };
-        output::written(write(), exit)
+        Ok(output::written(write(), exit))
     }
 }
 
@@ -378,31 +385,4 @@ pub(super) fn events(record: StartRecord) -> impl Iterator<Item = Event> {
         Event::of_workflow(start.index, workflow_id, run_id, workflow)
     });
     std::iter::once(Event::StartFinished(start)).chain(ended)
-}
-
-/// Tells why a journal cannot be used.
-pub(super) fn cannot_read(format: Option<OutputFormat>, error: &JournalError) -> Exit {
-    let (exit, help) = match error {
-        JournalError::Exists { path } => {
-            let path = path.display();
-            let help = format!("go on with it with `--resume {path}`, or name another file");
-            (Exit::Usage, Some(help))
-        }
-        JournalError::Locked { .. } => (
-            Exit::Usage,
-            Some("wait for the other apply to end".to_owned()),
-        ),
-        JournalError::NotAFile { .. } => (
-            Exit::NotWritten,
-            Some("name a file that `--journal` has written".to_owned()),
-        ),
-        JournalError::Damaged { .. } => (
-            Exit::NotWritten,
-            Some(
-                "repeat the apply with its idempotency key instead: it needs no journal".to_owned(),
-            ),
-        ),
-        JournalError::Io { .. } | JournalError::Temporary { .. } => (Exit::NotWritten, None),
-    };
-    output::fail(format, exit, "journal", &error.to_string(), help.as_deref())
 }

@@ -1,54 +1,47 @@
 //! `validate`: everything that can be known from the files.
 
+use temporal_manifest::apply::inputs::Wanted;
+use temporal_manifest::apply::refusal::{Refusal, counted};
 use temporal_manifest::expand::selection::Selection;
 
-use super::Wanted;
 use crate::cli::args::{GlobalArgs, OutputFormat, ValidateArgs};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
-use crate::cli::{output, settings};
+use crate::cli::{failure, output, settings};
 
-pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, environment: &Environment) -> Exit {
+pub(crate) fn run(
+    args: &ValidateArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Exit, Refusal> {
     let wanted = Wanted {
         key: None,
         digest: false,
         selection: Selection::default(),
         invocation: settings::invocation(),
     };
-    let mut checked = match super::check(&args.paths, wanted, global, environment) {
-        Ok(checked) => checked,
-        Err(exit) => return exit,
-    };
-    let invalid = checked.show(global, environment);
-    let exit = if invalid {
-        checked.refusal()
-    } else {
-        Exit::Success
-    };
-    let (files, starts) = (checked.sources.len(), checked.preflight.total);
+    let checked = super::inputs(&args.paths, environment).check(wanted)?;
+    let findings = checked.findings;
+    failure::notes(&checked.notes);
+    output::diagnostics(&findings.diagnostics, findings.hidden, global, environment);
+    let valid = findings.are_sound();
     let written = match global.output {
         Some(OutputFormat::Json | OutputFormat::Jsonl) => {
-            output::document(global.output, &checked.to_document(!invalid))
+            output::document(global.output, &findings.to_document())
         }
-        Some(OutputFormat::None | OutputFormat::Github) => return exit,
-        Some(OutputFormat::Text) | None if invalid => {
-            output::say(&counted(checked.problems(), "problem"));
-            return exit;
+        Some(OutputFormat::Text) | None if valid => {
+            let starts = counted(checked.preflight.total, "start");
+            let files = counted(findings.files, "file");
+            output::data(&format!("valid: {starts} in {files}\n"))
         }
         Some(OutputFormat::Text) | None => {
-            let files = counted(files as u64, "file");
-            output::data(&format!("valid: {} in {files}\n", counted(starts, "start")))
+            output::say(&counted(findings.problems(), "problem"));
+            Exit::Success
         }
+        Some(OutputFormat::None | OutputFormat::Github) => Exit::Success,
     };
-    if written == Exit::Success {
-        exit
-    } else {
-        written
+    if written != Exit::Success || valid {
+        return Ok(written);
     }
-}
-
-/// `1 file`, `2 files`.
-pub(super) fn counted(count: u64, word: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {word}{plural}")
+    Ok(Exit::from(Refusal::invalid(findings).kind))
 }

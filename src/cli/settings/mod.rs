@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use temporal_manifest::apply::refusal::Refusal;
 use temporal_manifest::client::config::{self, Preset, Profile};
 use temporal_manifest::client::connect::{Connection, Tls};
 use temporal_manifest::expand::identity::IdempotencyKey;
@@ -39,6 +40,12 @@ impl SettingError {
         SettingError {
             message: message.into(),
         }
+    }
+}
+
+impl From<SettingError> for Refusal {
+    fn from(error: SettingError) -> Self {
+        Refusal::usage(error.message)
     }
 }
 

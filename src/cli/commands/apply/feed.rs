@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-use temporal_manifest::expand::Expansion;
+use temporal_manifest::expand::Batch;
 use temporal_manifest::journal::resume::Indices;
 use temporal_manifest::run::engine::Work;
 
@@ -23,7 +23,7 @@ pub(super) type Fed = (mpsc::Receiver<Work>, JoinHandle<Option<String>>);
 
 /// Where work comes from: the starts that are not finished, and Workflows to wait for.
 pub(super) struct Feed {
-    pub(super) expansion: Expansion,
+    pub(super) batch: Batch,
     pub(super) finished: Indices,
     pub(super) to_wait_for: Option<Records>,
 }
@@ -51,7 +51,7 @@ impl Feed {
                 return Ok(());
             }
         }
-        for start in self.expansion.starts() {
+        for start in self.batch.starts() {
             let start = start.map_err(|diagnostics| {
                 let first = diagnostics
                     .first()

@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use temporal_manifest::apply::inputs::Wanted;
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 use temporal_manifest::client::Client;
 use temporal_manifest::client::connect::{
     ConnectError, Prepared, connect, prepare as prepare_connection,
@@ -21,7 +23,6 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::journal::{Journal, MAX_STARTS};
-use temporal_manifest::manifest::diagnostic::Severity;
 use temporal_manifest::report::text::Table;
 use temporal_manifest::run::attempt::Context;
 use temporal_manifest::run::event::{
@@ -30,12 +31,11 @@ use temporal_manifest::run::event::{
 use temporal_manifest::run::wait::WaitLimits;
 use temporal_manifest::run::{self, Limits, engine};
 
-use super::Wanted;
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::{command_line, output, report_files, settings};
+use crate::cli::{command_line, failure, output, report_files, settings};
 use doubts::Doubt;
 use feed::{Fed, Feed};
 use listeners::Listeners;
@@ -55,48 +55,28 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     signals: &Signals,
-) -> Exit {
-    let runtime = threads::runtime().map_err(|error| threads::none_left(global.output, &error));
-    let ended = runtime.and_then(|runtime| {
-        let apply = prepare(args, global, environment)?;
-        runtime.block_on(apply.run(signals, global.output))
-    });
-    ended.unwrap_or_else(|exit| {
-        report_files::replace(args, global);
-        exit
-    })
+) -> Result<Exit, Refusal> {
+    let runtime = threads::runtime().map_err(|error| threads::none_left(&error))?;
+    let apply = prepare(args, global, environment)?;
+    runtime.block_on(apply.run(signals))
 }
 
-/// Everything before the network is used: settings, manifests, journal. `Err` is how it ends.
+/// Everything before the network is used: settings, manifests, journal.
 fn prepare(
     args: &ApplyArgs,
     global: &GlobalArgs,
     environment: &Environment,
-) -> Result<Apply, Exit> {
-    let usage = |message: &str, help: Option<&str>| {
-        output::fail(global.output, Exit::Usage, "usage", message, help)
-    };
-    let not_over_inputs = || {
-        report_files::check(args, global)
-            .map_err(|refused| usage(&refused.to_string(), Some(refused.help())))
-    };
-    not_over_inputs()?;
+) -> Result<Apply, Refusal> {
+    report_files::check(args, global)?;
     let invocation = settings::invocation();
-    let given = settings::given_key(args.idempotency_key.as_deref(), environment)
-        .map_err(|error| usage(&error.to_string(), None))?;
-    let connection = settings::connection(&args.connection, global, environment, &invocation.id)
-        .map_err(|error| usage(&error.to_string(), None))?;
+    let given = settings::given_key(args.idempotency_key.as_deref(), environment)?;
+    let connection = settings::connection(&args.connection, global, environment, &invocation.id)?;
     let prepared =
-        prepare_connection(connection).map_err(|error| usage(&error.to_string(), None))?;
+        prepare_connection(connection).map_err(|error| Refusal::usage(error.to_string()))?;
     let connection = prepared.connection();
-    let unfinished = match &args.resume {
-        Some(path) => {
-            Some(resume(path).map_err(|error| super::report::cannot_read(global.output, &error))?)
-        }
-        None => None,
-    };
+    let unfinished = args.resume.as_deref().map(resume).transpose()?;
     if let Some(path) = &args.journal {
-        Journal::check(path).map_err(|error| super::report::cannot_read(global.output, &error))?;
+        Journal::check(path)?;
     }
     let theirs = unfinished.as_ref().map(|it| &it.header);
     let key = match (&unfinished, given) {
@@ -105,38 +85,29 @@ fn prepare(
             let own = &unfinished.header.apply.invocation.idempotency_key;
             if given.is_some_and(|given| given.as_str() != own) {
                 let message = format!("the journal has another idempotency key, `{own}`");
-                return Err(usage(
-                    &message,
-                    Some("leave --idempotency-key out beside --resume"),
-                ));
+                let help = "leave --idempotency-key out beside --resume";
+                return Err(Refusal::usage(message).with_help(help));
             }
             IdempotencyKey::given(own)
         }
     };
-    let selection = settings::selection(&past::selection(&args.selection, theirs), environment)
-        .map_err(|error| usage(&error.to_string(), None))?;
+    let selection = settings::selection(&past::selection(&args.selection, theirs), environment)?;
     let wanted = Wanted {
         key: Some(key.clone()),
         digest: args.journal.is_some() || unfinished.is_some(),
         selection: selection.clone(),
         invocation: invocation.clone(),
     };
-    let mut checked = super::check(&args.paths, wanted, global, environment)?;
-    checked
-        .diagnostics
-        .retain(|it| it.severity == Severity::Error);
-    if checked.show(global, environment) {
-        let problems = super::validate::counted(checked.problems(), "problem");
-        output::say(&format!("{problems}; nothing was sent"));
-        output::refusal(global.output, &checked.to_document(false));
-        return Err(checked.refusal());
-    }
+    let mut checked = super::inputs(&args.paths, environment).check(wanted)?;
+    checked.findings.leave_out_advice();
+    let batch = checked.take_batch()?;
+    failure::notes(&checked.notes);
     // Now it is known what else is read.
-    not_over_inputs()?;
+    report_files::check(args, global)?;
     for target in &args.report {
         target.check().map_err(|error| {
             let message = format!("cannot write the report `{}`: {error}", target.name());
-            output::fail(global.output, Exit::NotWritten, "report", &message, None)
+            Refusal::new(Code::Report, Kind::NotWritten, message)
         })?;
     }
     let total = checked.preflight.total;
@@ -145,7 +116,6 @@ fn prepare(
         shard: selection.shard().map(|shard| shard.to_string()),
         of: checked.preflight.of,
     });
-    checked.check_selection(&selection, key.is_given(), global)?;
     let keeps_outcomes = args.journal.is_some()
         || unfinished.is_some()
         || !args.report.is_empty()
@@ -155,7 +125,7 @@ fn prepare(
             "there are {} starts, and a journal or report is about {MAX_STARTS} at most",
             checked.preflight.of
         );
-        return Err(usage(&message, Some("split the manifests")));
+        return Err(Refusal::usage(message).with_help("split the manifests"));
     }
     let digest = checked.preflight.digest.take().unwrap_or_default();
     let without_journal = command_line::without_journal(std::env::args_os(), key.as_str());
@@ -163,7 +133,7 @@ fn prepare(
         past::fits(theirs, &digest, selected.as_ref(), connection).map_err(|message| {
             let help =
                 format!("to start what is new and leave out what was started: `{without_journal}`");
-            usage(&message, Some(&help))
+            Refusal::usage(message).with_help(help)
         })?;
     }
     let given = Settings {
@@ -175,7 +145,7 @@ fn prepare(
     };
     let settings = past::settings(given, theirs).map_err(|unfit| {
         let help = unfit.help(&without_journal);
-        usage(&unfit.to_string(), Some(&help))
+        Refusal::usage(unfit.to_string()).with_help(help)
     })?;
     let started_at = invocation.started_at;
     let context = Context {
@@ -245,11 +215,8 @@ fn prepare(
         None | Some(OutputFormat::Text | OutputFormat::Github)
     );
     let mut table = for_people.then(|| Table::new(started.total, limits.wait.is_some()));
-    let mut past = Past::read(unfinished, table.as_mut())
-        .map_err(|error| super::report::cannot_read(global.output, &error))?;
-    let (finished, to_wait_for) = past
-        .left_out(header.settings.wait)
-        .map_err(|error| super::report::cannot_read(global.output, &error))?;
+    let mut past = Past::read(unfinished, table.as_mut())?;
+    let (finished, to_wait_for) = past.left_out(header.settings.wait)?;
     let listeners = Listeners::new(
         args,
         global,
@@ -261,19 +228,18 @@ fn prepare(
     );
     let listeners = listeners.map_err(|error| {
         let message = format!("cannot write a temporary file: {error}");
-        output::fail(global.output, Exit::NotWritten, "journal", &message, None)
+        Refusal::new(Code::Journal, Kind::NotWritten, message)
     })?;
     let listeners = listeners.with_conflicts(checked.preflight.conflicts);
     Ok(Apply {
         beginning: Beginning {
-            output: global.output,
             journal: args.journal.clone(),
             header,
             past,
             without_journal,
         },
         feed: Feed {
-            expansion: checked.expansion,
+            batch,
             finished,
             to_wait_for,
         },
@@ -300,15 +266,15 @@ struct Apply {
 type Connected = Result<Option<Client>, ConnectError>;
 
 impl Apply {
-    /// Runs it. `Err` is how it ends before a start is made.
-    async fn run(mut self, signals: &Signals, format: Option<OutputFormat>) -> Result<Exit, Exit> {
+    /// Runs it. An error says why not one start is made.
+    async fn run(mut self, signals: &Signals) -> Result<Exit, Refusal> {
         let stop = CancellationToken::new();
         signals.stop_with(stop.clone());
         // What is expanded meanwhile is thrown away if the journal is refused.
-        let fed = match self.feed.begin() {
-            Ok(fed) => fed,
-            Err(error) => return Err(threads::none_left(format, &error)),
-        };
+        let fed = self
+            .feed
+            .begin()
+            .map_err(|error| threads::none_left(&error))?;
         let connected: Connected = tokio::select! {
             connected = connect(self.connection) => connected.map(Some),
             () = stop.cancelled() => Ok(None),
@@ -329,7 +295,6 @@ impl Apply {
 
 /// What comes between the connection and the first start.
 struct Beginning {
-    output: Option<OutputFormat>,
     /// The new journal.
     journal: Option<PathBuf>,
     header: Header,
@@ -339,8 +304,8 @@ struct Beginning {
 }
 
 impl Beginning {
-    /// Holds what a journal says against the service, and begins to write. `Err` is how it ends.
-    async fn begin(mut self, client: Option<&Client>) -> Result<Option<Journal>, Exit> {
+    /// Holds what a journal says against the service, and begins to write.
+    async fn begin(mut self, client: Option<&Client>) -> Result<Option<Journal>, Refusal> {
         if let (Some(client), Some((header, sample))) = (client, self.past.claims()) {
             let notes = doubts::check(client, header, sample)
                 .await
@@ -351,36 +316,28 @@ impl Beginning {
         }
         let id = client.and_then(Client::namespace_id);
         self.header.namespace_id = id.map(str::to_owned);
-        self.past
-            .begin(self.journal.as_deref(), self.header)
-            .map_err(|error| super::report::cannot_read(self.output, &error))
+        Ok(self.past.begin(self.journal.as_deref(), self.header)?)
     }
 
-    fn refuse(&self, doubt: &Doubt) -> Exit {
+    fn refuse(&self, doubt: &Doubt) -> Refusal {
         let command = &self.without_journal;
-        let (exit, help) = match doubt {
+        let (kind, help) = match doubt {
             Doubt::OtherCluster { .. } => (
-                Exit::Usage,
+                Kind::Usage,
                 format!("to start here what is not here: `{command}`"),
             ),
             Doubt::Forgotten { .. } => (
-                Exit::Usage,
+                Kind::Usage,
                 format!(
                     "to start everything that the service does not know: `{command}`; after retention that begins finished Workflows again"
                 ),
             ),
             Doubt::Unanswered(_) => (
-                Exit::NoConnection,
+                Kind::NoConnection,
                 "nothing was sent; run the same command again".to_owned(),
             ),
         };
-        output::fail(
-            self.output,
-            exit,
-            "journal",
-            &doubt.to_string(),
-            Some(&help),
-        )
+        Refusal::new(Code::Journal, kind, doubt.to_string()).with_help(help)
     }
 }
 

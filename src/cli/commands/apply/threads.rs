@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::args::OutputFormat;
-use crate::cli::exit::Exit;
-use crate::cli::output;
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 
 /// How long the thread that resolves names is kept without work: for ever, so that there is no
 /// other moment than the first at which it can be missing.
@@ -40,9 +38,9 @@ pub(super) fn runtime() -> io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// Says that there is no thread to be had; nothing was sent.
-pub(super) fn none_left(format: Option<OutputFormat>, error: &io::Error) -> Exit {
+/// There is no thread to be had; nothing was sent.
+pub(super) fn none_left(error: &io::Error) -> Refusal {
     let message = format!("the system gives this program no thread: {error}; nothing was sent");
     let help = "raise the limit of processes, such as `ulimit -u` or the container's pids limit";
-    output::fail(format, Exit::NotWritten, "threads", &message, Some(help))
+    Refusal::new(Code::Threads, Kind::NotWritten, message).with_help(help)
 }
