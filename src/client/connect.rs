@@ -16,9 +16,9 @@ use super::api::temporal::api::workflowservice::v1::{
 use super::call::{Caller, method};
 use super::diagnose::{self, Peer};
 use super::metadata::headers;
-use super::status::start_error;
+use super::status::service_error;
 use super::unverified::AnyCertificate;
-use crate::run::starter::{Class, Reason, StartError};
+use crate::run::service::{ErrorClass, Reason, ServiceError};
 
 /// Longest time without a sign of life before a connection is asked for one, and for its answer.
 /// Source: sdk-go `client.ConnectionOptions`.
@@ -87,7 +87,7 @@ pub enum ConnectError {
         /// What is there instead.
         peer: Peer,
         /// What the first call came to.
-        error: Box<StartError>,
+        error: Box<ServiceError>,
         /// Whether TLS was spoken.
         tls: bool,
     },
@@ -103,7 +103,7 @@ pub enum ConnectError {
         /// Where it is.
         address: String,
         /// What it says.
-        error: Box<StartError>,
+        error: Box<ServiceError>,
     },
     /// There is no such namespace.
     #[error("{address}: the Temporal Service has no namespace `{namespace}`")]
@@ -125,7 +125,7 @@ pub enum ConnectError {
     },
 }
 
-fn peer_words(peer: Peer, error: &StartError, tls: bool) -> String {
+fn peer_words(peer: Peer, error: &ServiceError, tls: bool) -> String {
     match peer {
         Peer::Tls | Peer::ClosesAtOnce if tls => {
             format!("no TLS connection: {}", error.message)
@@ -232,7 +232,7 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
         headers,
     } = prepared;
     let caller = Caller::new(endpoint.connect_lazy(), headers);
-    let patience = connection.connect_timeout;
+    let timeout = connection.connect_timeout;
     let question = DescribeNamespaceRequest {
         namespace: connection.namespace.clone(),
         id: String::new(),
@@ -241,17 +241,17 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
         caller.call::<_, GetSystemInfoResponse>(
             method!("GetSystemInfo"),
             GetSystemInfoRequest {},
-            patience
+            timeout
         ),
         caller.call::<_, DescribeNamespaceResponse>(
             method!("DescribeNamespace"),
             question,
-            patience
+            timeout
         ),
     );
     let info = match info {
         Ok(info) => info,
-        Err(status) => return Err(failed(&connection, start_error(&status)).await),
+        Err(status) => return Err(failed(&connection, service_error(&status)).await),
     };
     let namespace_id = match namespace {
         Ok(answer) => {
@@ -260,7 +260,7 @@ pub async fn connect(prepared: Prepared) -> Result<Client, ConnectError> {
             Some(info.id).filter(|id| !id.is_empty())
         }
         Err(status) => {
-            let error = start_error(&status);
+            let error = service_error(&status);
             match error.reason {
                 Reason::NamespaceNotFound => {
                     let Connection {
@@ -297,18 +297,20 @@ fn open_for_starts(connection: &Connection, info: &NamespaceInfo) -> Result<(), 
 }
 
 /// What a failed first question means. Looks at the address if no gRPC answer came from it.
-async fn failed(connection: &Connection, error: StartError) -> ConnectError {
+async fn failed(connection: &Connection, error: ServiceError) -> ConnectError {
     let address = connection.address.clone();
     let error = Box::new(error);
     match error.class {
-        Class::Refused if error.reason == Reason::Unimplemented => {
+        ErrorClass::Refused if error.reason == Reason::Unimplemented => {
             ConnectError::NotTemporal { address }
         }
-        Class::Fatal if error.reason != Reason::NotGrpc => ConnectError::Refused { address, error },
-        Class::Refused | Class::Throttled | Class::Existing(_) => {
+        ErrorClass::Fatal if error.reason != Reason::NotGrpc => {
             ConnectError::Refused { address, error }
         }
-        Class::Fatal | Class::Transient | Class::Unanswered => {
+        ErrorClass::Refused | ErrorClass::Throttled | ErrorClass::Existing(_) => {
+            ConnectError::Refused { address, error }
+        }
+        ErrorClass::Fatal | ErrorClass::Transient | ErrorClass::Unanswered => {
             let peer = diagnose::look(&address).await;
             ConnectError::NotReached {
                 address,

@@ -11,28 +11,28 @@ use super::api::temporal::api::history::v1::HistoryEvent;
 use super::api::temporal::api::history::v1::history_event::Attributes;
 use super::api::temporal::api::workflow::v1::WorkflowExecutionInfo;
 use super::payload::{result_value, too_large};
-use crate::run::starter::{Close, Closed, Failure};
+use crate::run::service::{CloseKind, RunClose, WorkflowFailure};
 
 /// What stands for a failure whose event is larger than we read.
 const FAILURE_TOO_LARGE: &str = "(more than 4 MiB, not shown)";
 
 /// How a run ended whose last event is larger than we read; `None` if it has not ended.
-pub(super) fn close_without_event(info: &WorkflowExecutionInfo) -> Option<Close> {
+pub(super) fn close_without_event(info: &WorkflowExecutionInfo) -> Option<RunClose> {
     use WorkflowExecutionStatus as Status;
     let how = match info.status() {
-        Status::Completed => Closed::Completed(Some(too_large())),
-        Status::Failed => Closed::Failed(Failure {
+        Status::Completed => CloseKind::Completed(Some(too_large())),
+        Status::Failed => CloseKind::Failed(WorkflowFailure {
             message: FAILURE_TOO_LARGE.to_owned(),
             kind: None,
             cause: None,
         }),
-        Status::Canceled => Closed::Canceled,
-        Status::Terminated => Closed::Terminated(FAILURE_TOO_LARGE.to_owned()),
-        Status::ContinuedAsNew => Closed::ContinuedAsNew,
-        Status::TimedOut => Closed::TimedOut,
+        Status::Canceled => CloseKind::Canceled,
+        Status::Terminated => CloseKind::Terminated(FAILURE_TOO_LARGE.to_owned()),
+        Status::ContinuedAsNew => CloseKind::ContinuedAsNew,
+        Status::TimedOut => CloseKind::TimedOut,
         Status::Unspecified | Status::Running | Status::Paused => return None,
     };
-    Some(Close {
+    Some(RunClose {
         how,
         at: timestamp(info.close_time.unwrap_or_default()),
         next_run_id: None,
@@ -40,40 +40,40 @@ pub(super) fn close_without_event(info: &WorkflowExecutionInfo) -> Option<Close>
 }
 
 /// How a run ended, if `event` is a run's last one. Its result is decoded only if that is wanted.
-pub(super) fn close(event: HistoryEvent, with_result: bool) -> Option<Close> {
+pub(super) fn close(event: HistoryEvent, with_result: bool) -> Option<RunClose> {
     let at = timestamp(event.event_time.unwrap_or_default());
     let (how, next_run_id) = match event.attributes? {
         // A completed run has a next one only by its cron schedule.
         Attributes::WorkflowExecutionCompletedEventAttributes(completed) => {
             let result = completed.result.filter(|_| with_result);
-            (Closed::Completed(result_value(result)), None)
+            (CloseKind::Completed(result_value(result)), None)
         }
         Attributes::WorkflowExecutionFailedEventAttributes(failed) => {
             let next = retry(failed.retry_state(), failed.new_execution_run_id);
             (
-                Closed::Failed(failed.failure.map(failure).unwrap_or_else(nameless)),
+                CloseKind::Failed(failed.failure.map(failure).unwrap_or_else(nameless)),
                 next,
             )
         }
         Attributes::WorkflowExecutionTimedOutEventAttributes(timed_out) => {
             let next = retry(timed_out.retry_state(), timed_out.new_execution_run_id);
-            (Closed::TimedOut, next)
+            (CloseKind::TimedOut, next)
         }
-        Attributes::WorkflowExecutionCanceledEventAttributes(_) => (Closed::Canceled, None),
+        Attributes::WorkflowExecutionCanceledEventAttributes(_) => (CloseKind::Canceled, None),
         Attributes::WorkflowExecutionTerminatedEventAttributes(terminated) => {
-            (Closed::Terminated(terminated.reason), None)
+            (CloseKind::Terminated(terminated.reason), None)
         }
         Attributes::WorkflowExecutionContinuedAsNewEventAttributes(continued) => {
             let by_cron = continued.initiator() == ContinueAsNewInitiator::CronSchedule;
             (
-                Closed::ContinuedAsNew,
+                CloseKind::ContinuedAsNew,
                 Some(continued.new_execution_run_id).filter(|_| !by_cron),
             )
         }
         Attributes::WorkflowExecutionStartedEventAttributes(_)
         | Attributes::WorkflowExecutionSignaledEventAttributes(_) => return None,
     };
-    Some(Close {
+    Some(RunClose {
         how,
         at,
         next_run_id,
@@ -89,15 +89,15 @@ fn timestamp(time: prost_types::Timestamp) -> Timestamp {
     Timestamp::new(time.seconds, time.nanos).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn nameless() -> Failure {
-    Failure {
+fn nameless() -> WorkflowFailure {
+    WorkflowFailure {
         message: "the Workflow failed without a failure".to_owned(),
         kind: None,
         cause: None,
     }
 }
 
-fn failure(wire: WireFailure) -> Failure {
+fn failure(wire: WireFailure) -> WorkflowFailure {
     let kind = wire.failure_info.map(|info| match info {
         FailureInfo::ApplicationFailureInfo(info) if !info.r#type.is_empty() => info.r#type,
         FailureInfo::ApplicationFailureInfo(_) => "ApplicationFailure".to_owned(),
@@ -131,7 +131,7 @@ fn failure(wire: WireFailure) -> Failure {
             format!("NexusHandlerFailure ({})", info.r#type)
         }
     });
-    Failure {
+    WorkflowFailure {
         message: wire.message,
         kind,
         cause: wire.cause.map(|cause| Box::new(failure(*cause))),

@@ -1,14 +1,14 @@
 //! Whether the service still knows a run.
 
 use super::Client;
-use crate::run::starter::{Described, GrpcCode, Reason, StartError, Starter};
+use crate::run::service::{Description, GrpcCode, Reason, ServiceError, Starter};
 
 impl Client {
     /// Whether the service knows a run, or a run of the chain that it began.
     ///
     /// # Errors
     /// It does not say, for example because describing Workflows is denied.
-    pub async fn knows(&self, workflow_id: &str, run_id: &str) -> Result<bool, StartError> {
+    pub async fn knows(&self, workflow_id: &str, run_id: &str) -> Result<bool, ServiceError> {
         if self.found(workflow_id, run_id).await?.is_some() {
             return Ok(true);
         }
@@ -23,7 +23,7 @@ impl Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-    ) -> Result<Option<Described>, StartError> {
+    ) -> Result<Option<Description>, ServiceError> {
         match self.describe(workflow_id, run_id).await {
             Ok(described) => Ok(Some(described)),
             // A run ID of another form is no run of this service's.

@@ -20,8 +20,9 @@ use std::time::Duration;
 use tonic::Status;
 
 use crate::expand::start::{IdConflictPolicy, Start};
-use crate::run::starter::{
-    Answer, Close, Closed, Described, Patience, Reason, StartError, StartRequest, Starter,
+use crate::run::service::{
+    CloseKind, Description, PollKind, Reason, RunClose, ServiceError, StartAnswer, StartRequest,
+    Starter,
 };
 use api::temporal::api::common::v1::WorkflowExecution;
 use api::temporal::api::enums::v1::{
@@ -38,7 +39,7 @@ use api::temporal::api::workflowservice::v1::{
 };
 use call::{Caller, method};
 use connect::Connection;
-use status::start_error;
+use status::service_error;
 
 /// Longest wait for the answer to one call. On expiry the outcome is unknown, and the call is
 /// repeated with the same request ID. Source: sdk-go `internal_utils.go`, the default RPC timeout.
@@ -105,8 +106,8 @@ impl Client {
     }
 
     /// What a failed call means. A lost connection says where to.
-    fn error(&self, status: &Status) -> StartError {
-        let mut error = start_error(status);
+    fn error(&self, status: &Status) -> ServiceError {
+        let mut error = service_error(status);
         if matches!(error.reason, Reason::ConnectionLost | Reason::NotGrpc) {
             error.message = format!("{}: {}", self.connection.address, error.message);
         }
@@ -118,7 +119,7 @@ impl Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-    ) -> Result<DescribeWorkflowExecutionResponse, StartError> {
+    ) -> Result<DescribeWorkflowExecutionResponse, ServiceError> {
         let message = DescribeWorkflowExecutionRequest {
             namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
@@ -135,7 +136,7 @@ impl Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-    ) -> Result<Option<String>, StartError> {
+    ) -> Result<Option<String>, ServiceError> {
         let ended = match self.description(workflow_id, run_id).await {
             Ok(described) => described,
             // How it ended is known, and whoever may read that need not be allowed to ask this.
@@ -159,7 +160,7 @@ impl Client {
         workflow_id: &str,
         run_id: &str,
         info: &WorkflowExecutionInfo,
-    ) -> Result<Option<String>, StartError> {
+    ) -> Result<Option<String>, ServiceError> {
         let current = match self.description(workflow_id, "").await {
             Ok(described) => described.workflow_execution_info.unwrap_or_default(),
             Err(error) if !error.is_retryable() => return Ok(None),
@@ -175,20 +176,20 @@ impl Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-        patience: Patience,
-    ) -> Result<LastEvent, StartError> {
+        poll: PollKind,
+    ) -> Result<LastEvent, ServiceError> {
         let message = GetWorkflowExecutionHistoryRequest {
             namespace: self.connection.namespace.clone(),
             execution: Some(execution(workflow_id, run_id)),
             maximum_page_size: 1,
-            wait_new_event: patience == Patience::LongPoll,
+            wait_new_event: poll == PollKind::Long,
             history_event_filter_type: HistoryEventFilterType::CloseEvent.into(),
             skip_archival: true,
             ..Default::default()
         };
-        let timeout = match patience {
-            Patience::Now => RPC_TIMEOUT,
-            Patience::LongPoll => LONG_POLL_TIMEOUT,
+        let timeout = match poll {
+            PollKind::Quick => RPC_TIMEOUT,
+            PollKind::Long => LONG_POLL_TIMEOUT,
         };
         let answer: GetWorkflowExecutionHistoryResponse = match self
             .caller
@@ -211,14 +212,14 @@ impl Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-        error: StartError,
-    ) -> Result<Close, StartError> {
+        error: ServiceError,
+    ) -> Result<RunClose, ServiceError> {
         let ended = self.description(workflow_id, run_id).await?;
         let info = ended
             .workflow_execution_info
             .ok_or_else(status::empty_answer)?;
         let mut close = history::close_without_event(&info).ok_or_else(|| error.clone())?;
-        if matches!(close.how, Closed::ContinuedAsNew) {
+        if matches!(close.how, CloseKind::ContinuedAsNew) {
             let current = self.current_of_chain(workflow_id, run_id, &info).await?;
             close.next_run_id = Some(current.ok_or(error)?);
         }
@@ -227,7 +228,11 @@ impl Client {
 }
 
 impl Starter for Client {
-    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+    async fn start(
+        &self,
+        start: &Start,
+        request: &StartRequest,
+    ) -> Result<StartAnswer, ServiceError> {
         let Connection {
             namespace,
             identity,
@@ -241,14 +246,14 @@ impl Starter for Client {
             .map_err(|status| self.error(&status))?;
         // What a request that leaves running ones alone is accepted for is its own run.
         let leaves = request.id_conflict_policy == IdConflictPolicy::Fail;
-        Ok(Answer {
+        Ok(StartAnswer {
             run_id: answer.run_id,
             first_run_id: answer.first_execution_run_id,
             began: answer.started || (leaves && !self.tells_who_began),
         })
     }
 
-    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Described, StartError> {
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
         let answer = self.description(workflow_id, run_id).await?;
         let info = answer
             .workflow_execution_info
@@ -259,14 +264,14 @@ impl Starter for Client {
             .request_id_infos
             .into_iter()
             .find(|(_, info)| began(info));
-        Ok(Described {
+        Ok(Description {
             open: is_open(info.status()),
             first_run_id: Some(info.first_run_id).filter(|first| !first.is_empty()),
             request_id: began.map(|(request_id, _)| request_id),
         })
     }
 
-    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), StartError> {
+    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let message = TerminateWorkflowExecutionRequest {
             namespace: self.connection.namespace.clone(),
             workflow_execution: Some(execution(workflow_id, "")),
@@ -286,18 +291,18 @@ impl Starter for Client {
         &self,
         workflow_id: &str,
         run_id: &str,
-        patience: Patience,
-    ) -> Result<Option<Close>, StartError> {
+        poll: PollKind,
+    ) -> Result<Option<RunClose>, ServiceError> {
         // Whether it is told to wait or not, the service keeps a question for the last event of an
         // open run until the run ends, or for about 20 s.
-        if patience == Patience::Now {
+        if poll == PollKind::Quick {
             let info = self.description(workflow_id, run_id).await?;
             let info = info.workflow_execution_info;
             if info.is_some_and(|info| is_open(info.status())) {
                 return Ok(None);
             }
         }
-        let close = match self.last_event(workflow_id, run_id, patience).await? {
+        let close = match self.last_event(workflow_id, run_id, poll).await? {
             LastEvent::Missing => None,
             LastEvent::Read(event) => history::close(*event, self.with_results),
             LastEvent::TooLarge(error) => {
@@ -308,14 +313,17 @@ impl Starter for Client {
         let Some(mut close) = close else {
             return Ok(None);
         };
-        let may_go_on = !matches!(close.how, Closed::Completed(_) | Closed::ContinuedAsNew);
+        let may_go_on = !matches!(
+            close.how,
+            CloseKind::Completed(_) | CloseKind::ContinuedAsNew
+        );
         if close.next_run_id.is_none() && may_go_on {
             close.next_run_id = Box::pin(self.reset_of(workflow_id, run_id)).await?;
         }
         Ok(Some(close))
     }
 
-    async fn has_pollers(&self, task_queue: &str) -> Result<bool, StartError> {
+    async fn has_pollers(&self, task_queue: &str) -> Result<bool, ServiceError> {
         let message = DescribeTaskQueueRequest {
             namespace: self.connection.namespace.clone(),
             task_queue: Some(TaskQueue {
@@ -340,7 +348,7 @@ enum LastEvent {
     Missing,
     Read(Box<HistoryEvent>),
     /// What the call came to.
-    TooLarge(Box<StartError>),
+    TooLarge(Box<ServiceError>),
 }
 
 /// Whether a run has not ended.

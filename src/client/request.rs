@@ -20,7 +20,7 @@ use crate::expand::start::{
     IdConflictPolicy, IdReusePolicy, Link, LinkEventType, Priority, RetryPolicy, Start,
     VersioningOverride,
 };
-use crate::run::starter::StartRequest;
+use crate::run::service::StartRequest;
 
 /// The request for a start. Unset fields stay unset, so that the service's defaults hold.
 pub(super) fn start_request(

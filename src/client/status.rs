@@ -1,4 +1,4 @@
-//! A gRPC status with its details as a [`StartError`].
+//! A gRPC status with its details as a [`ServiceError`].
 //!
 //! Source of the codes and details: temporal `service/frontend/errors.go` and
 //! `common/rpc/interceptor`, api-go `serviceerror/convert.go`.
@@ -18,8 +18,8 @@ use super::api::temporal::api::errordetails::v1::{
 };
 use super::call::NOT_IN_TIME;
 use super::grpc_only::NotGrpc;
-use crate::run::starter::{
-    Class, Existing, GrpcCode, Reason, StartError, ThrottleCause, ThrottleScope,
+use crate::run::service::{
+    ErrorClass, ExistingRun, GrpcCode, Reason, ServiceError, ThrottleCause, ThrottleScope,
 };
 
 /// What gRPC servers say, without any details, about a message over their size limit.
@@ -32,8 +32,8 @@ const TOO_LARGE_PREFIXES: [&str; 2] = [
 const OWN_DEADLINE: &str = "Timeout expired";
 
 /// Reads a status. One with a cause was made on the way, and the service has not said it.
-pub(super) fn start_error(status: &Status) -> StartError {
-    let error = |class, reason| StartError {
+pub(super) fn service_error(status: &Status) -> ServiceError {
+    let error = |class, reason| ServiceError {
         class,
         code: grpc_code(status.code()),
         reason,
@@ -42,19 +42,19 @@ pub(super) fn start_error(status: &Status) -> StartError {
         scope: None,
     };
     match status.source() {
-        Some(_) if status.message() == OWN_DEADLINE => StartError {
+        Some(_) if status.message() == OWN_DEADLINE => ServiceError {
             code: grpc_code(Code::DeadlineExceeded),
             message: NOT_IN_TIME.to_owned(),
-            ..error(Class::Unanswered, Reason::DeadlineExceeded)
+            ..error(ErrorClass::Unanswered, Reason::DeadlineExceeded)
         },
         Some(source) => match source.downcast_ref::<NotGrpc>() {
             Some(NotGrpc::Http(http)) => {
                 let (class, reason) = http_error(*http);
                 error(class, reason)
             }
-            Some(NotGrpc::CutOff) | None => StartError {
+            Some(NotGrpc::CutOff) | None => ServiceError {
                 code: grpc_code(Code::Unavailable),
-                ..error(Class::Unanswered, Reason::ConnectionLost)
+                ..error(ErrorClass::Unanswered, Reason::ConnectionLost)
             },
         },
         None => answered(status, error),
@@ -62,49 +62,52 @@ pub(super) fn start_error(status: &Status) -> StartError {
 }
 
 /// What an answer means that is HTTP and no gRPC: a proxy or a load balancer spoke for the service.
-fn http_error(status: StatusCode) -> (Class, Reason) {
+fn http_error(status: StatusCode) -> (ErrorClass, Reason) {
     match status.as_u16() {
-        401 => (Class::Fatal, Reason::Unauthenticated),
-        403 => (Class::Fatal, Reason::PermissionDenied),
+        401 => (ErrorClass::Fatal, Reason::Unauthenticated),
+        403 => (ErrorClass::Fatal, Reason::PermissionDenied),
         // Nobody there knows the service.
-        404 => (Class::Fatal, Reason::NotGrpc),
-        429 | 502 | 503 | 504 => (Class::Transient, Reason::Unavailable),
-        _ => (Class::Transient, Reason::NotGrpc),
+        404 => (ErrorClass::Fatal, Reason::NotGrpc),
+        429 | 502 | 503 | 504 => (ErrorClass::Transient, Reason::Unavailable),
+        _ => (ErrorClass::Transient, Reason::NotGrpc),
     }
 }
 
 /// Reads a status that the service has answered with.
-fn answered(status: &Status, error: impl Fn(Class, Reason) -> StartError) -> StartError {
+fn answered(status: &Status, error: impl Fn(ErrorClass, Reason) -> ServiceError) -> ServiceError {
     let details = Details::of(status);
     match status.code() {
         Code::AlreadyExists => match details.get::<WorkflowExecutionAlreadyStartedFailure>() {
             Some(failure) => {
-                let existing = Existing {
+                let existing = ExistingRun {
                     request_id: failure.start_request_id,
                     run_id: failure.run_id,
                     first_run_id: failure.first_execution_run_id,
                     closed: closed_by_words(status.message()),
                 };
-                error(Class::Existing(Box::new(existing)), Reason::WorkflowExists)
+                error(
+                    ErrorClass::Existing(Box::new(existing)),
+                    Reason::WorkflowExists,
+                )
             }
-            None => error(Class::Refused, Reason::AlreadyExists),
+            None => error(ErrorClass::Refused, Reason::AlreadyExists),
         },
         Code::NotFound if details.has::<NamespaceNotFoundFailure>() => {
-            error(Class::Fatal, Reason::NamespaceNotFound)
+            error(ErrorClass::Fatal, Reason::NamespaceNotFound)
         }
-        Code::NotFound => error(Class::Refused, Reason::NotFound),
-        Code::InvalidArgument => error(Class::Refused, Reason::InvalidArgument),
+        Code::NotFound => error(ErrorClass::Refused, Reason::NotFound),
+        Code::InvalidArgument => error(ErrorClass::Refused, Reason::InvalidArgument),
         Code::FailedPrecondition => {
             if details.has::<NamespaceInvalidStateFailure>() {
-                error(Class::Fatal, Reason::NamespaceInvalidState)
+                error(ErrorClass::Fatal, Reason::NamespaceInvalidState)
             } else if details.has::<NamespaceNotActiveFailure>() {
-                error(Class::Fatal, Reason::NamespaceNotActive)
+                error(ErrorClass::Fatal, Reason::NamespaceNotActive)
             } else if details.has::<ClientVersionNotSupportedFailure>() {
-                error(Class::Fatal, Reason::ClientVersionNotSupported)
+                error(ErrorClass::Fatal, Reason::ClientVersionNotSupported)
             } else if details.has::<ServerVersionNotSupportedFailure>() {
-                error(Class::Fatal, Reason::ServerVersionNotSupported)
+                error(ErrorClass::Fatal, Reason::ServerVersionNotSupported)
             } else {
-                error(Class::Refused, Reason::FailedPrecondition)
+                error(ErrorClass::Refused, Reason::FailedPrecondition)
             }
         }
         Code::ResourceExhausted => match details.get::<ResourceExhaustedFailure>() {
@@ -112,33 +115,33 @@ fn answered(status: &Status, error: impl Fn(Class, Reason) -> StartError) -> Sta
                 .iter()
                 .any(|prefix| status.message().starts_with(prefix)) =>
             {
-                error(Class::Refused, Reason::MessageTooLarge)
+                error(ErrorClass::Refused, Reason::MessageTooLarge)
             }
-            failure => StartError {
+            failure => ServiceError {
                 cause: failure.as_ref().map(cause),
                 scope: failure.as_ref().and_then(scope),
-                ..error(Class::Throttled, Reason::Throttled)
+                ..error(ErrorClass::Throttled, Reason::Throttled)
             },
         },
-        Code::PermissionDenied => error(Class::Fatal, Reason::PermissionDenied),
-        Code::Unauthenticated => error(Class::Fatal, Reason::Unauthenticated),
-        Code::Unimplemented => error(Class::Refused, Reason::Unimplemented),
-        Code::DeadlineExceeded => error(Class::Unanswered, Reason::DeadlineExceeded),
-        Code::Cancelled => error(Class::Unanswered, Reason::Cancelled),
-        Code::Unavailable => error(Class::Transient, Reason::Unavailable),
-        Code::Internal => error(Class::Transient, Reason::Internal),
-        Code::Aborted => error(Class::Transient, Reason::Aborted),
-        Code::Unknown => error(Class::Transient, Reason::Unknown),
-        Code::DataLoss => error(Class::Transient, Reason::DataLoss),
-        Code::OutOfRange => error(Class::Transient, Reason::OutOfRange),
-        Code::Ok => error(Class::Transient, Reason::EmptyAnswer),
+        Code::PermissionDenied => error(ErrorClass::Fatal, Reason::PermissionDenied),
+        Code::Unauthenticated => error(ErrorClass::Fatal, Reason::Unauthenticated),
+        Code::Unimplemented => error(ErrorClass::Refused, Reason::Unimplemented),
+        Code::DeadlineExceeded => error(ErrorClass::Unanswered, Reason::DeadlineExceeded),
+        Code::Cancelled => error(ErrorClass::Unanswered, Reason::Cancelled),
+        Code::Unavailable => error(ErrorClass::Transient, Reason::Unavailable),
+        Code::Internal => error(ErrorClass::Transient, Reason::Internal),
+        Code::Aborted => error(ErrorClass::Transient, Reason::Aborted),
+        Code::Unknown => error(ErrorClass::Transient, Reason::Unknown),
+        Code::DataLoss => error(ErrorClass::Transient, Reason::DataLoss),
+        Code::OutOfRange => error(ErrorClass::Transient, Reason::OutOfRange),
+        Code::Ok => error(ErrorClass::Transient, Reason::EmptyAnswer),
     }
 }
 
 /// An answer that says nothing, or is another message's.
-pub(super) fn empty_answer() -> StartError {
-    StartError {
-        class: Class::Unanswered,
+pub(super) fn empty_answer() -> ServiceError {
+    ServiceError {
+        class: ErrorClass::Unanswered,
         code: grpc_code(Code::Ok),
         reason: Reason::EmptyAnswer,
         message: "the service's answer describes no run".to_owned(),
@@ -277,67 +280,67 @@ mod tests {
                 http(200),
                 GrpcCode::Unknown,
                 Reason::NotGrpc,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(301),
                 GrpcCode::Unknown,
                 Reason::NotGrpc,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(400),
                 GrpcCode::Internal,
                 Reason::NotGrpc,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(401),
                 GrpcCode::Unauthenticated,
                 Reason::Unauthenticated,
-                Class::Fatal,
+                ErrorClass::Fatal,
             ),
             (
                 http(403),
                 GrpcCode::PermissionDenied,
                 Reason::PermissionDenied,
-                Class::Fatal,
+                ErrorClass::Fatal,
             ),
             (
                 http(404),
                 GrpcCode::Unimplemented,
                 Reason::NotGrpc,
-                Class::Fatal,
+                ErrorClass::Fatal,
             ),
             (
                 http(429),
                 GrpcCode::Unavailable,
                 Reason::Unavailable,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(500),
                 GrpcCode::Unknown,
                 Reason::NotGrpc,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(502),
                 GrpcCode::Unavailable,
                 Reason::Unavailable,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(503),
                 GrpcCode::Unavailable,
                 Reason::Unavailable,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
             (
                 http(504),
                 GrpcCode::Unavailable,
                 Reason::Unavailable,
-                Class::Transient,
+                ErrorClass::Transient,
             ),
         ];
         let causes = [
@@ -354,18 +357,18 @@ mod tests {
                 GrpcCode::Unavailable,
                 Reason::ConnectionLost,
             )])
-            .map(|(status, code, reason)| (status, code, reason, Class::Unanswered));
+            .map(|(status, code, reason)| (status, code, reason, ErrorClass::Unanswered));
         for (status, code, reason, class) in table.into_iter().chain(lost) {
-            let error = start_error(&status);
+            let error = service_error(&status);
             assert_eq!((error.code, error.reason), (code, reason), "{status}");
             assert_eq!(error.class, class, "{status}");
         }
-        let error = start_error(&Status::internal("a bug"));
+        let error = service_error(&Status::internal("a bug"));
         assert_eq!(
             (error.reason, error.class),
-            (Reason::Internal, Class::Transient)
+            (Reason::Internal, ErrorClass::Transient)
         );
-        let words = start_error(&http(503)).message;
+        let words = service_error(&http(503)).message;
         assert_eq!(
             words,
             "HTTP 503 Service Unavailable instead of a gRPC answer"

@@ -18,13 +18,13 @@ use super::pace::Pace;
 use super::protocol::{self, Call, End, Failing, How, Next, Protocol, Rules, Taken};
 use super::request_ids::RequestIds;
 use super::retry::backoff;
-use super::starter::{Answer, Class, Reason, StartError, StartRequest, Starter};
+use super::service::{ErrorClass, Reason, ServiceError, StartAnswer, StartRequest, Starter};
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 
 /// What all starts of an apply share.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct ApplyContext {
     /// The key that request IDs are derived from.
     pub key: IdempotencyKey,
     /// Namespace of the starts.
@@ -48,7 +48,7 @@ const SHORTEST_CALL: Duration = Duration::from_secs(1);
 /// The way from the first attempt of a start to its outcome.
 pub(super) struct Settling<'a, S> {
     starter: &'a S,
-    context: &'a Context,
+    context: &'a ApplyContext,
     stop: &'a CancellationToken,
     start: &'a Start,
     pace: &'a Pace,
@@ -61,7 +61,7 @@ pub(super) struct Settling<'a, S> {
 pub(super) struct Settled {
     pub(super) finished: StartFinished,
     /// The error that ended it, if one did that tells something about starts.
-    pub(super) error: Option<StartError>,
+    pub(super) error: Option<ServiceError>,
     /// When the first attempt was made.
     pub(super) began: Instant,
 }
@@ -71,9 +71,9 @@ enum Attempted {
     /// There is an outcome.
     Ended(End<String>),
     /// The service refuses it.
-    GivenUp(Failing<String>, StartError),
+    GivenUp(Failing<String>, ServiceError),
     /// Another attempt is due, at once or after a pause.
-    Again { at_once: bool, error: StartError },
+    Again { at_once: bool, error: ServiceError },
 }
 
 /// Attempts so far.
@@ -86,7 +86,7 @@ struct Attempts {
 impl<'a, S: Starter> Settling<'a, S> {
     pub(super) fn new(
         starter: &'a S,
-        context: &'a Context,
+        context: &'a ApplyContext,
         stop: &'a CancellationToken,
         pace: &'a Pace,
         start: &'a Start,
@@ -134,7 +134,7 @@ impl<'a, S: Starter> Settling<'a, S> {
                 }
                 Attempted::Again { at_once, error } => (at_once, error),
             };
-            if error.class == Class::Throttled {
+            if error.class == ErrorClass::Throttled {
                 attempts.throttled += 1;
                 Box::pin(self.tell_pace(&error, &mut report)).await;
             }
@@ -177,14 +177,14 @@ impl<'a, S: Starter> Settling<'a, S> {
         !self.stop.is_cancelled()
     }
 
-    fn tries_again(&self, error: &StartError, attempts: u32, until: Duration) -> bool {
+    fn tries_again(&self, error: &ServiceError, attempts: u32, until: Duration) -> bool {
         let gives_up = error.reason == Reason::Internal && attempts >= MAX_INTERNAL_ATTEMPTS;
         let in_time = until <= self.context.retry_for;
         in_time && !gives_up && !self.stop.is_cancelled()
     }
 
     /// Tells that all starts slow down together, unless only this Workflow ID is busy.
-    async fn tell_pace(&self, error: &StartError, report: &mut impl AsyncFnMut(Event)) {
+    async fn tell_pace(&self, error: &ServiceError, report: &mut impl AsyncFnMut(Event)) {
         if error.is_only_this_workflow() {
             return;
         }
@@ -238,7 +238,7 @@ impl<'a, S: Starter> Settling<'a, S> {
         attempted
     }
 
-    async fn describe(&self, run: &str) -> Result<protocol::Answer<String>, StartError> {
+    async fn describe(&self, run: &str) -> Result<protocol::Answer<String>, ServiceError> {
         let call = self.starter.describe(&self.start.workflow_id, run);
         let described = self.timed(call).await?;
         let request_id = described.request_id.as_deref();
@@ -249,36 +249,36 @@ impl<'a, S: Starter> Settling<'a, S> {
         })
     }
 
-    async fn terminate(&self, first: &str) -> Result<protocol::Answer<String>, StartError> {
+    async fn terminate(&self, first: &str) -> Result<protocol::Answer<String>, ServiceError> {
         let call = self.starter.terminate(&self.start.workflow_id, first);
         self.timed(call).await?;
         Ok(protocol::Answer::Terminated)
     }
 
     /// What an error means to the protocol.
-    fn answer(&self, error: &StartError, call: &Call<String>) -> protocol::Answer<String> {
+    fn answer(&self, error: &ServiceError, call: &Call<String>) -> protocol::Answer<String> {
         let is_start = matches!(call, Call::Start(_));
         match &error.class {
-            Class::Existing(existing) => protocol::Answer::Taken(Taken {
+            ErrorClass::Existing(existing) => protocol::Answer::Taken(Taken {
                 claim: self.ids.claim(&existing.request_id),
                 run: existing.run_id.clone(),
                 first: Some(existing.first_run_id.clone()).filter(|first| !first.is_empty()),
                 closed: existing.closed,
             }),
-            Class::Throttled => protocol::Answer::NotNow,
-            Class::Transient | Class::Unanswered => protocol::Answer::Unknown,
-            Class::Refused if error.reason == Reason::NotFound && !is_start => {
+            ErrorClass::Throttled => protocol::Answer::NotNow,
+            ErrorClass::Transient | ErrorClass::Unanswered => protocol::Answer::Unknown,
+            ErrorClass::Refused if error.reason == Reason::NotFound && !is_start => {
                 protocol::Answer::Absent
             }
-            Class::Refused | Class::Fatal => protocol::Answer::Refused,
+            ErrorClass::Refused | ErrorClass::Fatal => protocol::Answer::Refused,
         }
     }
 
     /// Makes a call. It is not waited for longer than the start may be tried.
     async fn timed<T>(
         &self,
-        call: impl Future<Output = Result<T, StartError>>,
-    ) -> Result<T, StartError> {
+        call: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
         let sent = Instant::now();
         self.called.get_or_init(|| sent);
         let left = self.context.retry_for.saturating_sub(self.tried_for());
@@ -287,10 +287,13 @@ impl<'a, S: Starter> Settling<'a, S> {
             .unwrap_or_else(|_| Err(unanswered()));
         match &result {
             // One Workflow that is busy is nothing that others have to slow down for.
-            Err(error) if error.class == Class::Throttled && !error.is_only_this_workflow() => {
+            Err(error)
+                if error.class == ErrorClass::Throttled && !error.is_only_this_workflow() =>
+            {
                 self.pace.throttled(sent);
             }
-            Err(error) if matches!(error.class, Class::Transient | Class::Unanswered) => {}
+            Err(error) if matches!(error.class, ErrorClass::Transient | ErrorClass::Unanswered) => {
+            }
             _ => self.pace.accepted(sent),
         }
         result
@@ -333,7 +336,7 @@ impl<'a, S: Starter> Settling<'a, S> {
     fn given_up(
         &self,
         failing: Failing<String>,
-        error: StartError,
+        error: ServiceError,
         attempts: Attempts,
         began: Instant,
     ) -> Settled {
@@ -355,7 +358,7 @@ impl<'a, S: Starter> Settling<'a, S> {
     fn out_of_time(
         &self,
         protocol: &Protocol<String>,
-        error: StartError,
+        error: ServiceError,
         attempts: Attempts,
         began: Instant,
     ) -> Settled {
@@ -386,9 +389,9 @@ impl<'a, S: Starter> Settling<'a, S> {
 
 /// What an answer means to the protocol.
 fn accepted(
-    answer: Answer,
+    answer: StartAnswer,
     request: &StartRequest,
-) -> Result<protocol::Answer<String>, StartError> {
+) -> Result<protocol::Answer<String>, ServiceError> {
     // A request that leaves every run alone is accepted for its own.
     let leaves_all = request.id_reuse_policy == IdReusePolicy::RejectDuplicate
         && request.id_conflict_policy == IdConflictPolicy::Fail;

@@ -12,11 +12,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Context, Settled, Settling};
+use super::attempt::{ApplyContext, Settled, Settling};
 use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
 use super::outcome::{abandoned, skipped};
 use super::pace::Pace;
-use super::starter::{Class, StartError, Starter};
+use super::service::{ErrorClass, ServiceError, Starter};
 use super::wait::Waiting;
 use super::{Limits, sleep_until};
 use crate::expand::start::Start;
@@ -46,7 +46,7 @@ pub enum Work {
 pub async fn run<S: Starter>(
     starter: &S,
     mut work: mpsc::Receiver<Work>,
-    context: &Context,
+    context: &ApplyContext,
     limits: Limits,
     stop: &CancellationToken,
     events: &mpsc::Sender<Event>,
@@ -136,13 +136,17 @@ pub async fn run<S: Starter>(
 }
 
 /// Ends everything that comes out of `work` as `skipped`.
-pub async fn skip(mut work: mpsc::Receiver<Work>, context: &Context, events: &mpsc::Sender<Event>) {
+pub async fn skip(
+    mut work: mpsc::Receiver<Work>,
+    context: &ApplyContext,
+    events: &mpsc::Sender<Event>,
+) {
     while let Some(next) = work.recv().await {
         skip_one(next, context, events).await;
     }
 }
 
-async fn skip_one(work: Work, context: &Context, events: &mpsc::Sender<Event>) {
+async fn skip_one(work: Work, context: &ApplyContext, events: &mpsc::Sender<Event>) {
     if let Work::Start(start) = work {
         emit(events, Event::StartFinished(skipped(context, &start))).await;
     }
@@ -150,7 +154,7 @@ async fn skip_one(work: Work, context: &Context, events: &mpsc::Sender<Event>) {
 
 /// What a start in flight has come to.
 struct Heard {
-    error: Option<StartError>,
+    error: Option<ServiceError>,
     began: Instant,
     failed: bool,
 }
@@ -176,7 +180,7 @@ impl Judge {
     fn hear(&mut self, heard: &Heard, halt: &CancellationToken) {
         self.failures += u64::from(heard.failed);
         let verdict = match &heard.error {
-            Some(error) if error.class == Class::Fatal => Some(Stopped::Refusal {
+            Some(error) if error.class == ErrorClass::Fatal => Some(Stopped::Refusal {
                 error: ErrorRecord::from(error),
             }),
             // A busy Workflow is an answer about itself; any other throttling is none.

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::starter::StartError;
-pub use super::starter::{Failure, GrpcCode, Reason, ThrottleCause, ThrottleScope};
+use super::service::ServiceError;
+pub use super::service::{GrpcCode, Reason, ThrottleCause, ThrottleScope, WorkflowFailure};
 use crate::expand::start::SourceLine;
 
 /// Something that happened.
@@ -306,8 +306,8 @@ pub struct ErrorRecord {
     pub retryable: bool,
 }
 
-impl From<&StartError> for ErrorRecord {
-    fn from(error: &StartError) -> Self {
+impl From<&ServiceError> for ErrorRecord {
+    fn from(error: &ServiceError) -> Self {
         ErrorRecord {
             code: error.code,
             reason: error.reason,
@@ -384,7 +384,7 @@ pub struct WorkflowEnd {
     pub result: Option<Value>,
     /// For `failed`, `terminated` and `unknown`: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<WorkflowFailure>,
     /// When it ended, on the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_time: Option<Timestamp>,

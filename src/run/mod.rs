@@ -8,8 +8,8 @@ pub mod pace;
 pub mod protocol;
 mod request_ids;
 mod retry;
+pub mod service;
 mod silence;
-pub mod starter;
 pub mod wait;
 
 use futures::future::OptionFuture;
@@ -17,11 +17,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use attempt::Context;
+use attempt::ApplyContext;
 use engine::Work;
 use event::{Event, Stopped};
+use service::Starter;
 use silence::{Listening, Silence};
-use starter::Starter;
 use wait::{WaitLimits, Waiter};
 
 /// How much may happen at a time, and for how long.
@@ -42,7 +42,7 @@ pub struct Limits {
 pub async fn run<S: Starter>(
     starter: &S,
     work: mpsc::Receiver<Work>,
-    context: &Context,
+    context: &ApplyContext,
     limits: Limits,
     stop: &CancellationToken,
     events: mpsc::Sender<Event>,

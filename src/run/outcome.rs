@@ -2,14 +2,14 @@
 
 use uuid::Uuid;
 
-use super::attempt::Context;
+use super::attempt::ApplyContext;
 use super::event::{ErrorRecord, GrpcCode, Outcome, Reason, StartFinished};
 use super::protocol::Failing;
-use super::starter::{Class, StartError};
+use super::service::{ErrorClass, ServiceError};
 use crate::expand::start::Start;
 
 /// An error with what it leaves open.
-pub(super) fn record(error: &StartError, failing: &Failing<String>) -> ErrorRecord {
+pub(super) fn record(error: &ServiceError, failing: &Failing<String>) -> ErrorRecord {
     let mut record = ErrorRecord::from(error);
     let open = match failing {
         Failing::NothingBegun => return record,
@@ -29,12 +29,12 @@ pub(super) fn record(error: &StartError, failing: &Failing<String>) -> ErrorReco
 }
 
 /// The outcome of a start that was not tried.
-pub(super) fn skipped(context: &Context, start: &Start) -> StartFinished {
+pub(super) fn skipped(context: &ApplyContext, start: &Start) -> StartFinished {
     blank(start, request_id(context, start), Outcome::Skipped)
 }
 
 /// The outcome of a start whose answer was not waited for any longer.
-pub(super) fn abandoned(context: &Context, start: &Start) -> StartFinished {
+pub(super) fn abandoned(context: &ApplyContext, start: &Start) -> StartFinished {
     let error = ErrorRecord {
         code: GrpcCode::Cancelled,
         reason: Reason::Interrupted,
@@ -51,7 +51,7 @@ pub(super) fn abandoned(context: &Context, start: &Start) -> StartFinished {
 }
 
 /// The part of a start's request IDs that every invocation under the key has, as reports show it.
-pub(super) fn request_id(context: &Context, start: &Start) -> Uuid {
+pub(super) fn request_id(context: &ApplyContext, start: &Start) -> Uuid {
     let key = &context.key;
     key.request_id(&context.namespace, &start.workflow_id)
 }
@@ -91,9 +91,9 @@ pub(super) fn existing_error() -> ErrorRecord {
 }
 
 /// An answer that names no run, or is one to another call.
-pub(super) fn no_answer() -> StartError {
-    StartError {
-        class: Class::Unanswered,
+pub(super) fn no_answer() -> ServiceError {
+    ServiceError {
+        class: ErrorClass::Unanswered,
         code: GrpcCode::Ok,
         reason: Reason::EmptyAnswer,
         message: "the service's answer is none to a start".to_owned(),
@@ -103,9 +103,9 @@ pub(super) fn no_answer() -> StartError {
 }
 
 /// What has the Workflow ID has changed while it was looked at.
-pub(super) fn contended() -> StartError {
-    StartError {
-        class: Class::Transient,
+pub(super) fn contended() -> ServiceError {
+    ServiceError {
+        class: ErrorClass::Transient,
         code: GrpcCode::Aborted,
         reason: Reason::Contended,
         message: "other clients begin and end runs under this Workflow ID".to_owned(),
@@ -115,9 +115,9 @@ pub(super) fn contended() -> StartError {
 }
 
 /// There is no time left to wait for an answer.
-pub(super) fn unanswered() -> StartError {
-    StartError {
-        class: Class::Unanswered,
+pub(super) fn unanswered() -> ServiceError {
+    ServiceError {
+        class: ErrorClass::Unanswered,
         code: GrpcCode::DeadlineExceeded,
         reason: Reason::DeadlineExceeded,
         message: "the service did not answer in time".to_owned(),

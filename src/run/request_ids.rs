@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::protocol::{Claim, Request, RequestName};
-use super::starter::StartRequest;
+use super::service::StartRequest;
 
 /// Hexadecimal digits of the invocation's ID that a request ID carries: 96 bits, so that two
 /// invocations do not look like one, and no more than 57 bytes altogether. The service's database

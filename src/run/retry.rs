@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::starter::{Class, StartError};
+use super::service::{ErrorClass, ServiceError};
 
 /// Pause before the next attempt, at random up to [`longest_pause`].
-pub(super) fn backoff(attempts: u32, error: &StartError) -> Duration {
+pub(super) fn backoff(attempts: u32, error: &ServiceError) -> Duration {
     let longest = longest_pause(attempts, error);
     longest.mul_f64(fastrand::f64())
 }
@@ -13,10 +13,10 @@ pub(super) fn backoff(attempts: u32, error: &StartError) -> Duration {
 /// Longest pause after so many attempts: from 100 ms doubling up to 10 s. After throttling the
 /// common pace decides when the next call is made, and a start steps back for others only from 2 ms
 /// doubling up to 50 ms; a Workflow ID that is busy by itself waits for itself, from 1 s.
-fn longest_pause(attempts: u32, error: &StartError) -> Duration {
+fn longest_pause(attempts: u32, error: &ServiceError) -> Duration {
     let (first, most) = if error.is_only_this_workflow() {
         (1_000, 10_000)
-    } else if error.class == Class::Throttled {
+    } else if error.class == ErrorClass::Throttled {
         (2, 50)
     } else {
         (100, 10_000)
@@ -28,11 +28,11 @@ fn longest_pause(attempts: u32, error: &StartError) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::starter::{GrpcCode, Reason, ThrottleCause};
+    use crate::run::service::{GrpcCode, Reason, ThrottleCause};
 
     #[test]
     fn pauses_double_up_to_a_bound() {
-        let error = |class, cause| StartError {
+        let error = |class, cause| ServiceError {
             class,
             code: GrpcCode::Unknown,
             reason: Reason::Unknown,
@@ -40,12 +40,18 @@ mod tests {
             cause,
             scope: None,
         };
-        let pace = error(Class::Throttled, Some(ThrottleCause::RpsLimit));
-        let busy = error(Class::Throttled, Some(ThrottleCause::BusyWorkflow));
+        let pace = error(ErrorClass::Throttled, Some(ThrottleCause::RpsLimit));
+        let busy = error(ErrorClass::Throttled, Some(ThrottleCause::BusyWorkflow));
         let table = [
             // After so many attempts, milliseconds.
-            (error(Class::Transient, None), [100, 200, 6_400, 10_000]),
-            (error(Class::Unanswered, None), [100, 200, 6_400, 10_000]),
+            (
+                error(ErrorClass::Transient, None),
+                [100, 200, 6_400, 10_000],
+            ),
+            (
+                error(ErrorClass::Unanswered, None),
+                [100, 200, 6_400, 10_000],
+            ),
             (busy, [1_000, 2_000, 10_000, 10_000]),
             (pace, [2, 4, 50, 50]),
         ];

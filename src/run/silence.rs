@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{AnswersMissed, AnswersResumed, ErrorRecord, Event};
-use super::starter::{
-    Answer, Class, Close, Described, Patience, StartError, StartRequest, Starter,
+use super::service::{
+    Description, ErrorClass, PollKind, RunClose, ServiceError, StartAnswer, StartRequest, Starter,
 };
 use crate::expand::start::Start;
 
@@ -150,10 +150,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn end<T>(mut self, result: &Result<T, StartError>) {
+    fn end<T>(mut self, result: &Result<T, ServiceError>) {
         let mut state = self.silence.state();
         match result {
-            Err(error) if matches!(error.class, Class::Unanswered | Class::Transient) => {
+            Err(error) if matches!(error.class, ErrorClass::Unanswered | ErrorClass::Transient) => {
                 state.error = Some(ErrorRecord::from(error));
             }
             _ => {
@@ -182,7 +182,11 @@ pub(super) struct Listening<'a, S> {
 }
 
 impl<S: Starter> Starter for Listening<'_, S> {
-    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+    async fn start(
+        &self,
+        start: &Start,
+        request: &StartRequest,
+    ) -> Result<StartAnswer, ServiceError> {
         // A call is not handed to a function as a future: each would have room for it twice.
         let call = self.silence.begin(Instant::now());
         let result = self.starter.start(start, request).await;
@@ -190,14 +194,14 @@ impl<S: Starter> Starter for Listening<'_, S> {
         result
     }
 
-    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Described, StartError> {
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
         let call = self.silence.begin(Instant::now());
         let result = self.starter.describe(workflow_id, run_id).await;
         call.end(&result);
         result
     }
 
-    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), StartError> {
+    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let call = self.silence.begin(Instant::now());
         let result = self.starter.terminate(workflow_id, first_run_id).await;
         call.end(&result);
@@ -208,21 +212,21 @@ impl<S: Starter> Starter for Listening<'_, S> {
         &self,
         workflow_id: &str,
         run_id: &str,
-        patience: Patience,
-    ) -> Result<Option<Close>, StartError> {
-        let answer = self.starter.close(workflow_id, run_id, patience);
-        match patience {
-            Patience::Now => {
+        poll: PollKind,
+    ) -> Result<Option<RunClose>, ServiceError> {
+        let answer = self.starter.close(workflow_id, run_id, poll);
+        match poll {
+            PollKind::Quick => {
                 let call = self.silence.begin(Instant::now());
                 let result = answer.await;
                 call.end(&result);
                 result
             }
-            Patience::LongPoll => self.long_poll(answer).await,
+            PollKind::Long => self.long_poll(answer).await,
         }
     }
 
-    async fn has_pollers(&self, task_queue: &str) -> Result<bool, StartError> {
+    async fn has_pollers(&self, task_queue: &str) -> Result<bool, ServiceError> {
         let call = self.silence.begin(Instant::now());
         let result = self.starter.has_pollers(task_queue).await;
         call.end(&result);
@@ -234,8 +238,8 @@ impl<S> Listening<'_, S> {
     /// A call that may rightly be unanswered for a while.
     async fn long_poll<T>(
         &self,
-        answer: impl Future<Output = Result<T, StartError>>,
-    ) -> Result<T, StartError> {
+        answer: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
         let began = Instant::now();
         let mut answer = std::pin::pin!(answer);
         let in_time = tokio::time::timeout(LONG_POLL_IS_LATE, answer.as_mut()).await;
@@ -252,11 +256,11 @@ impl<S> Listening<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::starter::{GrpcCode, Reason};
+    use crate::run::service::{GrpcCode, Reason};
 
-    fn lost() -> Result<(), StartError> {
-        Err(StartError {
-            class: Class::Unanswered,
+    fn lost() -> Result<(), ServiceError> {
+        Err(ServiceError {
+            class: ErrorClass::Unanswered,
             code: GrpcCode::Unavailable,
             reason: Reason::ConnectionLost,
             message: "gone".to_owned(),

@@ -23,9 +23,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, QueueUnserved, StartFinished, WorkflowEnd};
+use super::service::{GrpcCode, PollKind, RunClose, ServiceError, Starter};
 use super::silence::Silence;
 use super::sleep_until;
-use super::starter::{Close, GrpcCode, Patience, StartError, Starter};
 use chain::Chain;
 use judge::{Trouble, Verdict, judge, open, unknown};
 use line::Line;
@@ -95,9 +95,9 @@ pub(super) struct Waiter<'a, S> {
 /// An answer about a Workflow.
 struct Answered {
     waiting: Waiting,
-    patience: Patience,
+    poll: PollKind,
     took: Duration,
-    close: Result<Option<Close>, StartError>,
+    close: Result<Option<RunClose>, ServiceError>,
 }
 
 impl<S: Starter> Waiter<'_, S> {
@@ -111,8 +111,8 @@ impl<S: Starter> Waiter<'_, S> {
         let mut closed = false;
         let mut give_up = None;
         loop {
-            while let Some((waiting, patience)) = line.next() {
-                polls.push(self.ask(waiting, patience));
+            while let Some((waiting, poll)) = line.next() {
+                polls.push(self.ask(waiting, poll));
             }
             if closed && polls.is_empty() && line.is_empty() {
                 return;
@@ -155,14 +155,14 @@ impl<S: Starter> Waiter<'_, S> {
         self.ask_once_more(left).await;
     }
 
-    async fn ask(&self, waiting: Waiting, patience: Patience) -> Answered {
+    async fn ask(&self, waiting: Waiting, poll: PollKind) -> Answered {
         let began = Instant::now();
         let run_id = waiting.chain.run_id();
-        let answer = self.starter.close(&waiting.workflow_id, run_id, patience);
+        let answer = self.starter.close(&waiting.workflow_id, run_id, poll);
         let close = answer.await;
         Answered {
             waiting,
-            patience,
+            poll,
             took: began.elapsed(),
             close,
         }
@@ -171,12 +171,12 @@ impl<S: Starter> Waiter<'_, S> {
     fn judge(&self, line: &mut Line, answered: Answered) -> (Waiting, Verdict) {
         let Answered {
             mut waiting,
-            patience,
+            poll,
             took,
             close,
         } = answered;
-        line.answered(&waiting, patience);
-        let verdict = judge(&mut waiting, close, patience, took, self.retry_for);
+        line.answered(&waiting, poll);
+        let verdict = judge(&mut waiting, close, poll, took, self.retry_for);
         if matches!(verdict, Verdict::Over(_)) {
             line.queues.leave(&waiting.task_queue);
         }
@@ -221,7 +221,7 @@ impl<S: Starter> Waiter<'_, S> {
                     let end = self.untold();
                     (waiting, end)
                 }
-                answered = self.ask(asked, Patience::Now) => self.last_answer(answered),
+                answered = self.ask(asked, PollKind::Quick) => self.last_answer(answered),
             }
         });
         let mut answers = std::pin::pin!(questions.buffer_unordered(MAX_QUESTIONS));
@@ -243,12 +243,12 @@ impl<S: Starter> Waiter<'_, S> {
     fn last_answer(&self, answered: Answered) -> (Waiting, WorkflowEnd) {
         let Answered {
             mut waiting,
-            patience,
+            poll,
             took,
             close,
         } = answered;
         // What fails now is not asked about again.
-        match judge(&mut waiting, close, patience, took, Duration::ZERO) {
+        match judge(&mut waiting, close, poll, took, Duration::ZERO) {
             Verdict::Over(end) => (waiting, end),
             Verdict::AskAgain { .. } => {
                 let end = open(&waiting);

@@ -13,7 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("run", &["expand::start", "expand::identity"]),
     (
         "client",
-        &["expand::start", "expand::payload", "run::starter"],
+        &["expand::start", "expand::payload", "run::service"],
     ),
     // Where a start comes from is part of every event.
     ("journal", &["run::event", "expand::start::SourceLine"]),

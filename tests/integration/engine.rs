@@ -10,12 +10,12 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, Settings, SourceLine, Start,
 };
-use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
-use temporal_manifest::run::starter::{
-    Answer, Class, Close, Described, Existing, GrpcCode, Patience, Reason, StartError,
-    StartRequest, Starter,
+use temporal_manifest::run::service::{
+    Description, ErrorClass, ExistingRun, GrpcCode, PollKind, Reason, RunClose, ServiceError,
+    StartAnswer, StartRequest, Starter,
 };
 use temporal_manifest::run::{self, Limits};
 use tokio::sync::mpsc;
@@ -64,7 +64,7 @@ impl Service {
         }
     }
 
-    fn begin(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+    fn begin(&self, start: &Start, request: &StartRequest) -> Result<StartAnswer, ServiceError> {
         let mut runs = self.runs.lock().expect("no test panics here");
         let run_id = format!("run-{}", start.workflow_id);
         let owner = runs.get(&start.workflow_id).cloned();
@@ -72,14 +72,14 @@ impl Service {
         match owner {
             Some(owner) if owner == request.request_id && !terminates => {}
             Some(owner) if !terminates => {
-                let existing = Existing {
+                let existing = ExistingRun {
                     request_id: owner,
                     run_id: run_id.clone(),
                     first_run_id: run_id,
                     closed: Some(false),
                 };
                 return Err(error(
-                    Class::Existing(Box::new(existing)),
+                    ErrorClass::Existing(Box::new(existing)),
                     GrpcCode::AlreadyExists,
                 ));
             }
@@ -89,7 +89,7 @@ impl Service {
                 *begun.entry(start.workflow_id.clone()).or_default() += 1;
             }
         }
-        Ok(Answer {
+        Ok(StartAnswer {
             run_id: run_id.clone(),
             first_run_id: run_id,
             began: true,
@@ -97,8 +97,8 @@ impl Service {
     }
 }
 
-fn error(class: Class, code: GrpcCode) -> StartError {
-    StartError {
+fn error(class: ErrorClass, code: GrpcCode) -> ServiceError {
+    ServiceError {
         class,
         code,
         reason: Reason::Unknown,
@@ -109,7 +109,11 @@ fn error(class: Class, code: GrpcCode) -> StartError {
 }
 
 impl Starter for Service {
-    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+    async fn start(
+        &self,
+        start: &Start,
+        request: &StartRequest,
+    ) -> Result<StartAnswer, ServiceError> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
@@ -120,27 +124,27 @@ impl Starter for Service {
             Reply::Answer => self.begin(start, request),
             Reply::LostAnswer => {
                 let _ = self.begin(start, request);
-                Err(error(Class::Unanswered, GrpcCode::DeadlineExceeded))
+                Err(error(ErrorClass::Unanswered, GrpcCode::DeadlineExceeded))
             }
-            Reply::Unavailable => Err(error(Class::Transient, GrpcCode::Unavailable)),
-            Reply::Throttle => Err(error(Class::Throttled, GrpcCode::ResourceExhausted)),
-            Reply::Refuse => Err(error(Class::Refused, GrpcCode::InvalidArgument)),
-            Reply::Deny => Err(error(Class::Fatal, GrpcCode::PermissionDenied)),
+            Reply::Unavailable => Err(error(ErrorClass::Transient, GrpcCode::Unavailable)),
+            Reply::Throttle => Err(error(ErrorClass::Throttled, GrpcCode::ResourceExhausted)),
+            Reply::Refuse => Err(error(ErrorClass::Refused, GrpcCode::InvalidArgument)),
+            Reply::Deny => Err(error(ErrorClass::Fatal, GrpcCode::PermissionDenied)),
         }
     }
 
-    async fn describe(&self, _: &str, _: &str) -> Result<Described, StartError> {
+    async fn describe(&self, _: &str, _: &str) -> Result<Description, ServiceError> {
         unreachable!("every run is the first of its chain")
     }
 
-    async fn terminate(&self, workflow_id: &str, _: &str) -> Result<(), StartError> {
+    async fn terminate(&self, workflow_id: &str, _: &str) -> Result<(), ServiceError> {
         tokio::time::sleep(self.latency).await;
         let mut runs = self.runs.lock().expect("no test panics here");
         runs.remove(workflow_id);
         Ok(())
     }
 
-    async fn close(&self, _: &str, _: &str, _: Patience) -> Result<Option<Close>, StartError> {
+    async fn close(&self, _: &str, _: &str, _: PollKind) -> Result<Option<RunClose>, ServiceError> {
         Ok(None)
     }
 }
@@ -212,7 +216,7 @@ fn drive(drive: &Drive) -> Driven {
             let ids = (0..drive.starts).map(|index| format!("workflow-{index}"));
             runs.extend(ids.map(|id| (id, "somebody else's".to_owned())));
         }
-        let context = Context {
+        let context = ApplyContext {
             key: if drive.key_given {
                 IdempotencyKey::given("key")
             } else {

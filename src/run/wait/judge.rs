@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::{LONGEST_PAUSE, SHORTEST_PAUSE, Waiting};
 use crate::run::event::{WorkflowEnd, WorkflowStatus};
-use crate::run::starter::{Class, Close, Closed, Failure, Patience, StartError};
+use crate::run::service::{
+    CloseKind, ErrorClass, PollKind, RunClose, ServiceError, WorkflowFailure,
+};
 
 /// What to do after an answer.
 pub(super) enum Verdict {
@@ -25,14 +27,14 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
     pub(super) since: Instant,
-    pub(super) error: StartError,
+    pub(super) error: ServiceError,
 }
 
 /// Reads an answer that took so long, and follows a chain of runs by one step.
 pub(super) fn judge(
     waiting: &mut Waiting,
-    close: Result<Option<Close>, StartError>,
-    patience: Patience,
+    close: Result<Option<RunClose>, ServiceError>,
+    poll: PollKind,
     took: Duration,
     retry_for: Duration,
 ) -> Verdict {
@@ -42,9 +44,9 @@ pub(super) fn judge(
     };
     waiting.trouble = None;
     let Some(close) = close else {
-        return still_open(waiting, patience, took);
+        return still_open(waiting, poll, took);
     };
-    let Close {
+    let RunClose {
         how,
         at,
         next_run_id,
@@ -61,49 +63,49 @@ pub(super) fn judge(
     let mut ended = end(WorkflowStatus::Completed);
     ended.close_time = Some(at);
     match how {
-        Closed::Completed(result) => ended.result = result,
-        Closed::Failed(failure) => {
+        CloseKind::Completed(result) => ended.result = result,
+        CloseKind::Failed(failure) => {
             ended.status = WorkflowStatus::Failed;
             ended.failure = Some(failure);
         }
-        Closed::Canceled => ended.status = WorkflowStatus::Canceled,
-        Closed::Terminated(reason) => {
+        CloseKind::Canceled => ended.status = WorkflowStatus::Canceled,
+        CloseKind::Terminated(reason) => {
             ended.status = WorkflowStatus::Terminated;
-            ended.failure = Some(Failure {
+            ended.failure = Some(WorkflowFailure {
                 message: reason,
                 kind: None,
                 cause: None,
             })
             .filter(|failure| !failure.message.is_empty());
         }
-        Closed::TimedOut => ended.status = WorkflowStatus::TimedOut,
+        CloseKind::TimedOut => ended.status = WorkflowStatus::TimedOut,
         // A run of a cron schedule ends like this on old servers.
-        Closed::ContinuedAsNew => {}
+        CloseKind::ContinuedAsNew => {}
     }
     Verdict::Over(ended)
 }
 
-fn still_open(waiting: &Waiting, patience: Patience, took: Duration) -> Verdict {
-    match patience {
-        Patience::Now => Verdict::AskAgain {
+fn still_open(waiting: &Waiting, poll: PollKind, took: Duration) -> Verdict {
+    match poll {
+        PollKind::Quick => Verdict::AskAgain {
             after: (waiting.since.elapsed() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
             kept: false,
         },
         // A service that does not hold long polls is not asked all the time.
-        Patience::LongPoll => Verdict::AskAgain {
+        PollKind::Long => Verdict::AskAgain {
             after: SHORTEST_PAUSE.saturating_sub(took),
             kept: true,
         },
     }
 }
 
-fn judge_error(waiting: &mut Waiting, error: StartError, retry_for: Duration) -> Verdict {
+fn judge_error(waiting: &mut Waiting, error: ServiceError, retry_for: Duration) -> Verdict {
     let since = waiting.trouble.as_ref().map(|trouble| trouble.since);
     let since = since.unwrap_or_else(Instant::now);
     let left = retry_for.saturating_sub(since.elapsed());
     let hopeless = matches!(
         error.class,
-        Class::Refused | Class::Fatal | Class::Existing(_)
+        ErrorClass::Refused | ErrorClass::Fatal | ErrorClass::Existing(_)
     );
     if hopeless || left.is_zero() {
         return Verdict::Over(untold(&error));
@@ -124,14 +126,14 @@ pub(super) fn open(waiting: &Waiting) -> WorkflowEnd {
 }
 
 /// The service could not tell.
-fn untold(error: &StartError) -> WorkflowEnd {
+fn untold(error: &ServiceError) -> WorkflowEnd {
     unknown(error.message.clone(), Some(error.code.as_str().to_owned()))
 }
 
 /// Nobody knows how a Workflow ended, or whether.
 pub(super) fn unknown(message: String, kind: Option<String>) -> WorkflowEnd {
     WorkflowEnd {
-        failure: Some(Failure {
+        failure: Some(WorkflowFailure {
             message,
             kind,
             cause: None,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::queues::Queues;
 use super::{MAX_LONG_POLLS, MAX_QUESTIONS, Waiting};
-use crate::run::starter::Patience;
+use crate::run::service::PollKind;
 
 /// The Workflows that are waited for, in the order in which they are asked about.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Line {
     }
 
     /// The next one that may be asked about now, and how.
-    pub(super) fn next(&mut self) -> Option<(Waiting, Patience)> {
+    pub(super) fn next(&mut self) -> Option<(Waiting, PollKind)> {
         let Reverse(Queued {
             due, kept, waiting, ..
         }) = self.queue.peek()?;
@@ -50,25 +50,25 @@ impl Line {
             return None;
         }
         // Where something fails, a quick question tells at once that it does no longer.
-        let patience = if waiting.trouble.is_none() && self.long < MAX_LONG_POLLS {
+        let poll = if waiting.trouble.is_none() && self.long < MAX_LONG_POLLS {
             self.long += 1;
-            Patience::LongPoll
+            PollKind::Long
         } else if is_due && self.quick < MAX_QUESTIONS {
             self.quick += 1;
-            Patience::Now
+            PollKind::Quick
         } else {
             return None;
         };
         let Reverse(Queued { waiting, .. }) = self.queue.pop()?;
         self.asked.insert(waiting.index, waiting.clone());
-        Some((waiting, patience))
+        Some((waiting, poll))
     }
 
     /// One that was asked about has its answer.
-    pub(super) fn answered(&mut self, waiting: &Waiting, patience: Patience) {
-        match patience {
-            Patience::LongPoll => self.long -= 1,
-            Patience::Now => self.quick -= 1,
+    pub(super) fn answered(&mut self, waiting: &Waiting, poll: PollKind) {
+        match poll {
+            PollKind::Long => self.long -= 1,
+            PollKind::Quick => self.quick -= 1,
         }
         self.asked.remove(&waiting.index);
     }

@@ -40,9 +40,9 @@ mod tests {
 
     use super::*;
     use crate::run::event::WorkflowStatus;
-    use crate::run::starter::Failure;
+    use crate::run::service::WorkflowFailure;
 
-    fn end(result: Option<Value>, failure: Option<Failure>) -> WorkflowEnd {
+    fn end(result: Option<Value>, failure: Option<WorkflowFailure>) -> WorkflowEnd {
         WorkflowEnd {
             status: WorkflowStatus::Completed,
             result,
@@ -66,12 +66,12 @@ mod tests {
             assert_eq!(is_large(&end(Some(result), None)), expected);
         }
         assert!(!is_large(&end(None, None)));
-        let cause = Failure {
+        let cause = WorkflowFailure {
             message: large,
             kind: None,
             cause: None,
         };
-        let failure = Failure {
+        let failure = WorkflowFailure {
             message: "outer".to_owned(),
             kind: Some("Outer".to_owned()),
             cause: Some(Box::new(cause)),

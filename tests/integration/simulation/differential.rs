@@ -10,7 +10,7 @@ use temporal_manifest::client::connect::{self, Connection};
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, OnConflict, RetryPolicy, Settings, SourceLine, Start,
 };
-use temporal_manifest::run::starter::{self, Class, GrpcCode, Reason, Starter};
+use temporal_manifest::run::service::{self, ErrorClass, GrpcCode, Reason, Starter};
 use tokio::time::Instant;
 
 use super::by_hand::{Command, Hand};
@@ -168,7 +168,7 @@ impl Pair {
         let before = self.model.count();
         let expected = self.model.start(asked);
         let _ = writeln!(self.log, "{asked:?} {kind:?}: {expected:?}");
-        let request = starter::StartRequest {
+        let request = service::StartRequest {
             request_id: self.request_id(asked.request),
             id_reuse_policy: asked.closed,
             id_conflict_policy: asked.running,
@@ -186,13 +186,13 @@ impl Pair {
                 began: answer.began,
             },
             Err(error) => match error.class {
-                Class::Existing(existing) => Started::Taken {
+                ErrorClass::Existing(existing) => Started::Taken {
                     request: self.request(&existing.request_id),
                     run: self.number(&existing.run_id),
                     first: self.number(&existing.first_run_id),
                     closed: existing.closed.expect("the server's words tell"),
                 },
-                Class::Refused if error.code == GrpcCode::InvalidArgument => Started::Invalid,
+                ErrorClass::Refused if error.code == GrpcCode::InvalidArgument => Started::Invalid,
                 _ => panic!("{error:?}\n{}", self.log),
             },
         };

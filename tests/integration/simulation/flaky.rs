@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 use temporal_manifest::run::event::{Outcome, StartFinished};
-use temporal_manifest::run::starter::{
-    Answer, Class, Close, Described, Existing, GrpcCode, Patience, Reason, StartError,
-    StartRequest, Starter,
+use temporal_manifest::run::service::{
+    Description, ErrorClass, ExistingRun, GrpcCode, PollKind, Reason, RunClose, ServiceError,
+    StartAnswer, StartRequest, Starter,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -383,8 +383,8 @@ impl Line {
         &self,
         id: &str,
         name: &str,
-        carry_out: impl Fn(&Line, bool) -> Result<T, StartError> + Clone + Send + Sync + 'static,
-    ) -> Result<T, StartError> {
+        carry_out: impl Fn(&Line, bool) -> Result<T, ServiceError> + Clone + Send + Sync + 'static,
+    ) -> Result<T, ServiceError> {
         self.account(id, |account, _| account.calls += 1);
         let fate = match self.fate() {
             // Where terminating is refused, the program does what the explorer looks at by itself.
@@ -406,12 +406,12 @@ impl Line {
                 carry_out(self, true)
             }
             Fate::Throttled => Err(error(
-                Class::Throttled,
+                ErrorClass::Throttled,
                 GrpcCode::ResourceExhausted,
                 Reason::Throttled,
             )),
             Fate::Refused => Err(error(
-                Class::Refused,
+                ErrorClass::Refused,
                 GrpcCode::InvalidArgument,
                 Reason::InvalidArgument,
             )),
@@ -429,7 +429,7 @@ impl Line {
         request: &StartRequest,
         seen: u32,
         waits: bool,
-    ) -> Result<Answer, StartError> {
+    ) -> Result<StartAnswer, ServiceError> {
         let mut guard = self.service.state();
         let state = &mut *guard;
         let slot = state.slots.entry(id.to_owned()).or_default();
@@ -465,7 +465,7 @@ impl Line {
         }
         let id_of = |run: Run| slot.run_ids[usize::from(run)].clone();
         let result = match answer {
-            Started::Accepted { run, began } => Ok(Answer {
+            Started::Accepted { run, began } => Ok(StartAnswer {
                 run_id: id_of(run),
                 first_run_id: id_of(slot.runs.record(run).first),
                 began,
@@ -473,13 +473,13 @@ impl Line {
             Started::Taken {
                 run, first, closed, ..
             } => {
-                let existing = Existing {
+                let existing = ExistingRun {
                     request_id: slot.request_of(run).to_owned(),
                     run_id: id_of(run),
                     first_run_id: id_of(first),
                     closed: Some(closed),
                 };
-                let class = Class::Existing(Box::new(existing));
+                let class = ErrorClass::Existing(Box::new(existing));
                 Err(error(
                     class,
                     GrpcCode::AlreadyExists,
@@ -487,7 +487,7 @@ impl Line {
                 ))
             }
             Started::Invalid => Err(error(
-                Class::Refused,
+                ErrorClass::Refused,
                 GrpcCode::InvalidArgument,
                 Reason::InvalidArgument,
             )),
@@ -542,7 +542,7 @@ impl Line {
         first_run_id: &str,
         seen: u32,
         waits: bool,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), ServiceError> {
         let mut guard = self.service.state();
         let slot = guard.slots.entry(id.to_owned()).or_default();
         let window = slot.changes - seen;
@@ -571,27 +571,35 @@ impl Line {
         }
         match answer {
             Terminated::Done => Ok(()),
-            _ => Err(error(Class::Refused, GrpcCode::NotFound, Reason::NotFound)),
+            _ => Err(error(
+                ErrorClass::Refused,
+                GrpcCode::NotFound,
+                Reason::NotFound,
+            )),
         }
     }
 
-    fn describe_now(&self, id: &str, run_id: &str) -> Result<Described, StartError> {
+    fn describe_now(&self, id: &str, run_id: &str) -> Result<Description, ServiceError> {
         let state = self.service.state();
         let slot = &state.slots[id];
         let run = slot.run_ids.iter().position(|run| run == run_id);
         let described = run.and_then(|run| slot.runs.describe(run as Run));
         match described {
             _ if !self.may_describe => Err(error(
-                Class::Fatal,
+                ErrorClass::Fatal,
                 GrpcCode::PermissionDenied,
                 Reason::PermissionDenied,
             )),
-            None => Err(error(Class::Refused, GrpcCode::NotFound, Reason::NotFound)),
+            None => Err(error(
+                ErrorClass::Refused,
+                GrpcCode::NotFound,
+                Reason::NotFound,
+            )),
             Some(model::Described {
                 open,
                 first,
                 request,
-            }) => Ok(Described {
+            }) => Ok(Description {
                 open,
                 first_run_id: Some(slot.run_ids[usize::from(first)].clone()),
                 request_id: Some(slot.requests[usize::from(request.0)].clone()),
@@ -601,7 +609,11 @@ impl Line {
 }
 
 impl Starter for Line {
-    async fn start(&self, start: &Start, request: &StartRequest) -> Result<Answer, StartError> {
+    async fn start(
+        &self,
+        start: &Start,
+        request: &StartRequest,
+    ) -> Result<StartAnswer, ServiceError> {
         let id = start.workflow_id.clone();
         let seen = self.account(&id, |account, _| {
             account.sent.insert(request.request_id.clone());
@@ -615,14 +627,14 @@ impl Starter for Line {
             })
             .await;
         // What was refused, for now or for good, was not carried out.
-        let is_answered = !matches!(&result, Err(error) if error.class == Class::Unanswered);
+        let is_answered = !matches!(&result, Err(error) if error.class == ErrorClass::Unanswered);
         if is_answered {
             self.account(&start.workflow_id, |account, _| account.unanswered -= 1);
         }
         result
     }
 
-    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Described, StartError> {
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
         let (id, run_id) = (workflow_id.to_owned(), run_id.to_owned());
         self.call(workflow_id, "describe", move |line, _| {
             line.describe_now(&id, &run_id)
@@ -630,7 +642,7 @@ impl Starter for Line {
         .await
     }
 
-    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), StartError> {
+    async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let seen = self.account(workflow_id, |account, _| account.seen);
         let (id, first) = (workflow_id.to_owned(), first_run_id.to_owned());
         self.call(workflow_id, "terminate", move |line, waits| {
@@ -639,21 +651,21 @@ impl Starter for Line {
         .await
     }
 
-    async fn close(&self, _: &str, _: &str, _: Patience) -> Result<Option<Close>, StartError> {
+    async fn close(&self, _: &str, _: &str, _: PollKind) -> Result<Option<RunClose>, ServiceError> {
         Ok(None)
     }
 }
 
-fn lost() -> StartError {
+fn lost() -> ServiceError {
     error(
-        Class::Unanswered,
+        ErrorClass::Unanswered,
         GrpcCode::DeadlineExceeded,
         Reason::DeadlineExceeded,
     )
 }
 
-fn error(class: Class, code: GrpcCode, reason: Reason) -> StartError {
-    StartError {
+fn error(class: ErrorClass, code: GrpcCode, reason: Reason) -> ServiceError {
+    ServiceError {
         class,
         code,
         reason,

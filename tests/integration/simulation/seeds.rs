@@ -9,7 +9,7 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, OnConflict, Settings, SourceLine, Start,
 };
-use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome};
 use temporal_manifest::run::{self, Limits};
@@ -178,7 +178,7 @@ async fn invoke(service: &Arc<Service>, plan: Plan, starts: &[Arc<Start>]) {
 }
 
 async fn apply(service: &Service, line: &Line, plan: &Plan, starts: &[Arc<Start>]) {
-    let context = Context {
+    let context = ApplyContext {
         key: IdempotencyKey::given(format!("key-{}", plan.key)),
         namespace: "default".to_owned(),
         invocation_id: Uuid::from_u128((1 + plan.number as u128) << 96).to_string(),

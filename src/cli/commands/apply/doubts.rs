@@ -8,7 +8,7 @@ use futures::future::join_all;
 use temporal_manifest::client::Client;
 use temporal_manifest::journal::record::Header;
 use temporal_manifest::run::event::StartFinished;
-use temporal_manifest::run::starter::StartError;
+use temporal_manifest::run::service::ServiceError;
 
 /// Pauses before the service is asked again.
 const PAUSES: [Duration; 4] = [
@@ -41,7 +41,7 @@ pub(super) enum Doubt {
     },
     /// The service does not answer.
     #[error("the service does not say whether it knows what the journal says is finished: {0}")]
-    Unanswered(StartError),
+    Unanswered(ServiceError),
 }
 
 /// Something to tell although the journal is believed.
@@ -93,7 +93,7 @@ pub(super) async fn check(
 
 /// Whether the service knows at least one of these starts. All are asked for at a time, and again
 /// while nothing is known and the service may still answer.
-async fn known(client: &Client, sample: &[StartFinished]) -> Result<bool, StartError> {
+async fn known(client: &Client, sample: &[StartFinished]) -> Result<bool, ServiceError> {
     let mut pauses = PAUSES.into_iter();
     loop {
         let answers = join_all(sample.iter().map(|start| {

@@ -24,7 +24,7 @@ use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::journal::{Journal, MAX_STARTS};
 use temporal_manifest::report::text::Table;
-use temporal_manifest::run::attempt::Context;
+use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
 };
@@ -148,7 +148,7 @@ fn prepare(
         Refusal::usage(unfit.to_string()).with_help(help)
     })?;
     let started_at = invocation.started_at;
-    let context = Context {
+    let context = ApplyContext {
         key,
         namespace: connection.namespace.clone(),
         invocation_id: invocation.id,
@@ -343,7 +343,7 @@ impl Beginning {
 
 /// The side of an apply that makes the starts.
 struct Making {
-    context: Context,
+    context: ApplyContext,
     started: ApplyStarted,
     limits: Limits,
 }

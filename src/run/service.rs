@@ -18,14 +18,14 @@ pub trait Starter: Send + Sync {
         &self,
         start: &Start,
         request: &StartRequest,
-    ) -> impl Future<Output = Result<Answer, StartError>> + Send;
+    ) -> impl Future<Output = Result<StartAnswer, ServiceError>> + Send;
 
     /// What the service knows of a run.
     fn describe(
         &self,
         workflow_id: &str,
         run_id: &str,
-    ) -> impl Future<Output = Result<Described, StartError>> + Send;
+    ) -> impl Future<Output = Result<Description, ServiceError>> + Send;
 
     /// Ends the open run of the chain that `first_run_id` began. If another chain has the Workflow
     /// ID, or the run is closed, nothing happens, and the error's reason is `notFound`.
@@ -33,22 +33,22 @@ pub trait Starter: Send + Sync {
         &self,
         workflow_id: &str,
         first_run_id: &str,
-    ) -> impl Future<Output = Result<(), StartError>> + Send;
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
 
-    /// How a run ended; `None` while it is open. With [`Patience::LongPoll`] the answer may take as
+    /// How a run ended; `None` while it is open. With [`PollKind::Long`] the answer may take as
     /// long as the service holds a long poll, about 20 s.
     fn close(
         &self,
         workflow_id: &str,
         run_id: &str,
-        patience: Patience,
-    ) -> impl Future<Output = Result<Option<Close>, StartError>> + Send;
+        poll: PollKind,
+    ) -> impl Future<Output = Result<Option<RunClose>, ServiceError>> + Send;
 
     /// Whether Workers poll a Task Queue for Workflows, as far as the service tells.
     fn has_pollers(
         &self,
         _task_queue: &str,
-    ) -> impl Future<Output = Result<bool, StartError>> + Send {
+    ) -> impl Future<Output = Result<bool, ServiceError>> + Send {
         async { Ok(true) }
     }
 }
@@ -68,16 +68,16 @@ pub struct StartRequest {
 
 /// How long an answer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Answer at once.
-    Now,
-    /// Answer when something happens.
-    LongPoll,
+pub enum PollKind {
+    /// StartAnswer at once.
+    Quick,
+    /// StartAnswer when something happens.
+    Long,
 }
 
 /// The service's answer to a start that it accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct StartAnswer {
     /// The run that now has the Workflow ID.
     pub run_id: String,
     /// The first run of its chain; empty if the service does not say.
@@ -88,7 +88,7 @@ pub struct Answer {
 
 /// What the service knows of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
+pub struct Description {
     /// Whether it has not ended; a paused one has not.
     pub open: bool,
     /// The first run of its chain; `None` if the service does not say.
@@ -100,9 +100,9 @@ pub struct Described {
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Close {
+pub struct RunClose {
     /// How it ended.
-    pub how: Closed,
+    pub how: CloseKind,
     /// Time on the service's clock.
     pub at: Timestamp,
     /// The run that goes on in its place: after a continue-as-new, for a retry, or after a reset.
@@ -112,11 +112,11 @@ pub struct Close {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Closed {
+pub enum CloseKind {
     /// Completed, with its result: one value, or a list if the Workflow returned several.
     Completed(Option<Value>),
     /// Failed, with the failure and its causes.
-    Failed(Failure),
+    Failed(WorkflowFailure),
     /// Canceled.
     Canceled,
     /// Terminated, with the reason that was given.
@@ -130,7 +130,7 @@ pub enum Closed {
 /// A failure with its chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct WorkflowFailure {
     /// What the failure says.
     pub message: String,
     /// What kind of failure it is: an application error's own type, or Temporal's word for it.
@@ -138,12 +138,12 @@ pub struct Failure {
     pub kind: Option<String>,
     /// What caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Box<Failure>>,
+    pub cause: Option<Box<WorkflowFailure>>,
 }
 
-impl Failure {
+impl WorkflowFailure {
     /// The failure and its causes, the innermost last.
-    pub fn chain(&self) -> impl Iterator<Item = &Failure> {
+    pub fn chain(&self) -> impl Iterator<Item = &WorkflowFailure> {
         std::iter::successors(Some(self), |failure| failure.cause.as_deref())
     }
 }
@@ -151,9 +151,9 @@ impl Failure {
 /// The service refused a call, or did not answer it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct StartError {
+pub struct ServiceError {
     /// What it means for the start.
-    pub class: Class,
+    pub class: ErrorClass,
     /// The gRPC status code.
     pub code: GrpcCode,
     /// Why, in a word of ours.
@@ -169,9 +169,9 @@ pub struct StartError {
 /// What an error means for the start it answers.
 /// Source: temporal-manifest's own reading of the service's errors; see `docs/errors.md`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum ErrorClass {
     /// The Workflow ID is taken, and the policies say to leave it.
-    Existing(Box<Existing>),
+    Existing(Box<ExistingRun>),
     /// Too much is asked of the service. Nothing was started.
     Throttled,
     /// The service could not do it just now. It may have started.
@@ -186,7 +186,7 @@ pub enum Class {
 
 /// The run that has a Workflow ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Existing {
+pub struct ExistingRun {
     /// Request ID of the start that began it.
     pub request_id: String,
     /// Its run ID.
@@ -197,17 +197,17 @@ pub struct Existing {
     pub closed: Option<bool>,
 }
 
-impl StartError {
+impl ServiceError {
     /// Whether the service throttles only this Workflow ID, and nobody else has to slow down.
     pub fn is_only_this_workflow(&self) -> bool {
-        self.class == Class::Throttled && self.cause == Some(ThrottleCause::BusyWorkflow)
+        self.class == ErrorClass::Throttled && self.cause == Some(ThrottleCause::BusyWorkflow)
     }
 
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.class,
-            Class::Throttled | Class::Transient | Class::Unanswered
+            ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Unanswered
         )
     }
 }
