@@ -5,7 +5,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use temporal_manifest::manifest::diagnostic::nearest;
+use temporal_manifest::manifest::spelling::nearest;
 
 use super::help;
 

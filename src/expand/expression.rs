@@ -14,10 +14,11 @@ use super::compiler::Compiler;
 use super::jinja::{Compiled, environment, from_jinja, words};
 use super::scope::{Constants, Found, Name, Scope, not_allowed};
 use super::text_filters;
-use crate::manifest::diagnostic::{Code, nearest};
+use crate::manifest::diagnostic::Code;
 use crate::manifest::node::{Node, Value};
 use crate::manifest::shorten;
 use crate::manifest::source::Span;
+use crate::manifest::spelling::nearest;
 
 /// Longest expression, in bytes. Longer ones can be nested more deeply than a thread's stack is.
 const MAX_BYTES: usize = 2_000;

@@ -132,9 +132,6 @@ impl<'e> Items<'e> {
                 continue;
             };
             self.entry += 1;
-            if !manifest.is_sound(self.entry - 1) {
-                continue;
-            }
             let around = Surroundings {
                 constants: &document.constants,
                 folder: document.folder(self.expansion.options.allow_outside),

@@ -36,8 +36,8 @@ mod workflow_ids;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::manifest::Manifest;
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Manifest, StartsManifest};
 use arg_schemas::ArgSchemas;
 use budget::Budget;
 use folder::Folder;
@@ -88,7 +88,7 @@ pub struct Expansion {
 /// A manifest, and what its starts have in common.
 #[derive(Debug)]
 struct Document {
-    manifest: Manifest,
+    manifest: StartsManifest,
     constants: Arc<Constants>,
     /// The same in any invocation.
     in_any_invocation: Arc<Constants>,
@@ -110,6 +110,10 @@ impl Expansion {
     /// # Errors
     /// A value for a variable that no manifest declares, or declares with another type.
     pub fn new(manifests: Vec<Manifest>, options: Options) -> Result<Self, VarError> {
+        let manifests: Vec<_> = manifests
+            .into_iter()
+            .map(|Manifest::Starts(starts)| starts)
+            .collect();
         vars::check_names(&manifests, &options.vars)?;
         let standard_input = manifests
             .iter()
@@ -183,7 +187,7 @@ impl Batch {
     /// The selected starts with the manifest that each comes from and its position.
     pub fn with_manifests(
         &self,
-    ) -> impl Iterator<Item = (usize, &Manifest, Result<Start, Vec<Diagnostic>>)> + '_ {
+    ) -> impl Iterator<Item = (usize, &StartsManifest, Result<Start, Vec<Diagnostic>>)> + '_ {
         self.selected().map(|item| {
             let start = item.made.map(|made| made.start);
             (item.position, &item.document.manifest, start)

@@ -11,8 +11,9 @@ use super::selection::Unmatched;
 use super::start::{IdConflictPolicy, IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
 use super::{Batch, Document, Expansion};
-use crate::manifest::diagnostic::{Code, Diagnostic, Place, nearest};
+use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::source::hex;
+use crate::manifest::spelling::nearest;
 
 /// Most problems that are kept; the rest is only counted.
 const MAX_PROBLEMS: usize = 1_000;

@@ -10,12 +10,13 @@ use super::payload::{Payload, may_be_escaped};
 use super::start::{Link, Start, VersioningOverride};
 use crate::manifest::duration;
 use crate::manifest::node::holds_expression;
+use crate::manifest::{API_VERSION, Kind};
 
 /// The head of a manifest document: everything but its starts.
 pub fn document_head(name: &str) -> Value {
     json!({
-        "apiVersion": "temporal-manifest/v1",
-        "kind": "Starts",
+        "apiVersion": API_VERSION,
+        "kind": Kind::Starts.as_str(),
         "metadata": {"name": name},
     })
 }

@@ -14,9 +14,9 @@ use super::expression::Problem;
 use super::jinja::to_jinja;
 use super::payload::MAX_REQUEST_BYTES;
 use super::rows::{Cell as RowCell, Row};
-use crate::manifest::diagnostic::nearest;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;
+use crate::manifest::spelling::nearest;
 
 /// Most values and bytes that the expressions of one start may come to: what fits into a start,
 /// with room for what is looked up twice.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::casts::Cast;
-use crate::manifest::diagnostic::{Code, Diagnostic, nearest};
+use crate::manifest::diagnostic::{Code, Diagnostic};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;
-use crate::manifest::{Manifest, json, shorten};
+use crate::manifest::spelling::nearest;
+use crate::manifest::{StartsManifest, json, shorten};
 
 /// What a command says about variables.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +55,10 @@ impl VarError {
 }
 
 /// Makes sure that every override is about a declared variable.
-pub(super) fn check_names(manifests: &[Manifest], overrides: &Overrides) -> Result<(), VarError> {
+pub(super) fn check_names(
+    manifests: &[StartsManifest],
+    overrides: &Overrides,
+) -> Result<(), VarError> {
     let declared: Vec<&str> = manifests
         .iter()
         .flat_map(|manifest| manifest.vars().iter().map(|(key, _)| &*key.text))
@@ -144,7 +148,7 @@ fn fits(declared: &Node, given: &Node) -> Result<Value, String> {
 }
 
 /// Finds what cannot be a variable's value.
-pub(super) fn check_values(manifest: &Manifest) -> Vec<Diagnostic> {
+pub(super) fn check_values(manifest: &StartsManifest) -> Vec<Diagnostic> {
     let problems = manifest.vars().iter().filter_map(|(key, value)| {
         let (code, message, help) = if value.holds_expression() {
             (

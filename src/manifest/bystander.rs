@@ -8,19 +8,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostic::{Code, Diagnostic, nearest};
+use super::diagnostic::{Code, Diagnostic};
+use super::kinds::{API_VERSION, Definition, Kind};
 use super::node::{Node, Value};
-use super::shape::is_json_schema;
 use super::source::Source;
-
-/// The API version of everything that this program reads or writes.
-const OURS: &str = "temporal-manifest/v1";
+use super::spelling::nearest;
 
 /// Kinds of documents that this program writes.
 const WRITTEN: [&str; 4] = ["Report", "Validation", "Error", "Plan"];
-
-/// Keys of a start, one of which an entry of a list of starts has.
-const OF_A_START: [&str; 5] = ["type", "taskQueue", "workflowId", "forEach", "workflowType"];
 
 /// A file of a folder that was left out.
 #[derive(Clone, Debug)]
@@ -49,24 +44,33 @@ impl fmt::Display for Other {
     }
 }
 
+/// Whether a document says of itself that it is a JSON Schema.
+fn is_json_schema(document: &Node) -> bool {
+    let dialect = document.get("$schema").and_then(Node::as_str);
+    dialect.is_some_and(|dialect| dialect.contains("json-schema.org/"))
+}
+
 /// What a document is, if it is no manifest and not meant as one.
 pub(super) fn what_else(document: &Node) -> Option<Other> {
     if is_json_schema(document) {
         return Some(Other::Expected("a JSON Schema"));
     }
     let Value::Map(_) = &document.value else {
-        let is_start = |item: &Node| OF_A_START.iter().any(|key| item.get(key).is_some());
         // A manifest whose first colon is missing is a text.
         let is_text = document
             .as_str()
             .is_some_and(|text| text.contains("temporal-manifest"));
-        let is_ours = is_text || document.items().iter().any(is_start);
+        let is_ours = is_text
+            || document
+                .items()
+                .iter()
+                .any(|item| kinds().any(|kind| is_entry(kind, item)));
         let words = format!("{} without apiVersion", document.kind());
         return (!is_ours).then_some(Other::Foreign(words));
     };
     let text = |key: &str| document.get(key).and_then(Node::as_str);
     let (version, kind) = (text("apiVersion"), text("kind"));
-    if version == Some(OURS) && kind.is_some_and(|kind| WRITTEN.contains(&kind)) {
+    if version == Some(API_VERSION) && kind.is_some_and(|kind| WRITTEN.contains(&kind)) {
         return Some(Other::Expected("a document that this program has written"));
     }
     let error = document.get("error");
@@ -88,20 +92,33 @@ pub(super) fn what_else(document: &Node) -> Option<Other> {
 fn is_meant_as_ours(document: &Node, version: Option<&str>, kind: Option<&str>) -> bool {
     let folded = |text: &str| text.to_lowercase();
     let is_ours = |version: &str| {
-        folded(version).contains("temporal-manifest") || nearest(version, [OURS]).is_some()
+        folded(version).contains("temporal-manifest") || nearest(version, [API_VERSION]).is_some()
+    };
+    let is_kind = |kind: &str| {
+        let mut known = Kind::ALL.iter();
+        known.any(|known| folded(known.as_str()) == folded(kind))
     };
     version.is_some_and(is_ours)
-        || kind.is_some_and(|kind| folded(kind) == "starts")
+        || kind.is_some_and(is_kind)
         || document.entries().iter().any(|(key, value)| {
             let key = folded(&key.text);
-            matches!(&*key, "starts" | "argschemas" | "arg_schemas")
+            kinds().any(|kind| {
                 // `start` and `stats` are words of others too, and lists of starts are not.
-                || (strsim::damerau_levenshtein(&key, "starts") <= 1
-                    && key.len() < 10
-                    && value.items().iter().any(|item| {
-                        OF_A_START.iter().any(|name| item.get(name).is_some())
-                    }))
+                let is_near = strsim::damerau_levenshtein(&key, kind.entries) <= 1;
+                kind.marks.contains(&&*key)
+                    || (is_near
+                        && key.len() < 10
+                        && value.items().iter().any(|item| is_entry(kind, item)))
+            })
         })
+}
+
+fn kinds() -> impl Iterator<Item = &'static Definition> {
+    Kind::ALL.iter().map(|kind| kind.definition())
+}
+
+fn is_entry(kind: &Definition, item: &Node) -> bool {
+    kind.entry_keys.iter().any(|key| item.get(key).is_some())
 }
 
 /// What a file is of which every document is something else; `None` if one may be a manifest.
@@ -128,7 +145,7 @@ pub(super) fn nothing_else(folder: &Path, bystanders: &[&Bystander]) -> Diagnost
     let first = bystanders.first().map(|it| {
         let name = it.source.name();
         format!(
-            "`{name}` is {}; a manifest begins with `apiVersion: {OURS}`",
+            "`{name}` is {}; a manifest begins with `apiVersion: {API_VERSION}`",
             it.what
         )
     });

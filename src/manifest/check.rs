@@ -11,7 +11,7 @@ use super::duration;
 use super::finding::Finding;
 use super::locate::Step;
 use super::node::holds_expression;
-use super::shape::invalid_duration;
+use super::words::{invalid_duration, name_of};
 use crate::visible;
 
 /// Longest Workflow ID, type or Task Queue name, in bytes.
@@ -221,7 +221,7 @@ fn all_durations(start: &StartFields) -> Vec<(Vec<Step>, &DurationText)> {
 fn durations(start: &StartFields, findings: &mut Vec<Finding>) {
     for (path, DurationText(text)) in all_durations(start) {
         if duration::parse(text).is_err() {
-            let name = super::shape::name_of(&path);
+            let name = name_of(&path);
             findings.push(invalid_duration(path, &name, text));
         }
     }

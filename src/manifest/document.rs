@@ -1,7 +1,7 @@
-//! What a manifest looks like: the serde and schemars types, one to one with the schema file.
+//! What a start looks like in a manifest: the serde and schemars types, one to one with the schema.
 //!
-//! A document of these types has the right shape and may still be wrong; [`super::check`] finds
-//! what the service would refuse.
+//! A start of these types has the right shape and may still be wrong; [`super::check`] finds what
+//! the service would refuse.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -154,98 +154,6 @@ impl JsonSchema for Named {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "additionalProperties": true })
     }
-}
-
-spelled_enum! {
-    /// What a document holds.
-    Kind {
-        /// Workflow starts.
-        Starts,
-    }
-}
-
-/// The version of the manifest format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ApiVersion {
-    /// The first one.
-    #[serde(rename = "temporal-manifest/v1")]
-    V1,
-}
-
-impl JsonSchema for ApiVersion {
-    fn schema_name() -> Cow<'static, str> {
-        "ApiVersion".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": ["temporal-manifest/v1"] })
-    }
-}
-
-/// A manifest: a list of Workflow starts for `temporal-manifest apply`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "temporal-manifest", extend("$id" = "urn:temporal-manifest:manifest:v1"))]
-pub struct Document {
-    /// The version of the manifest format.
-    #[schemars(title = "API version", example = &"temporal-manifest/v1")]
-    pub api_version: ApiVersion,
-    /// What the document holds.
-    #[schemars(title = "Kind", example = &"Starts")]
-    pub kind: Kind,
-    /// How this manifest is called.
-    #[schemars(title = "Metadata", example = json!({"name": "nightly-billing"}))]
-    pub metadata: Metadata,
-    /// Values for expressions, as `${{ vars.NAME }}`. What stands here is the default; `--var` and
-    /// `--var-file` override it and keep its type.
-    #[serde(default)]
-    #[schemars(title = "Variables", example = json!({"month": "2026-11"}))]
-    pub vars: Option<Named>,
-    /// For Workflow types, the JSON Schema of their list of arguments: a schema, or the path of a
-    /// file with one, relative to the manifest. Every start of the type is checked.
-    #[serde(default)]
-    #[schemars(
-        title = "Argument schemas",
-        example = json!({"BillCustomer": "schemas/bill-customer.json"}),
-        extend("additionalProperties" = {"type": ["object", "boolean", "string"]})
-    )]
-    pub arg_schemas: Option<Named>,
-    /// Fields that every start has unless it sets them itself. A start's field replaces the
-    /// default as a whole; `null` in a start unsets it. Any field of a start may stand here except
-    /// `workflowId`, `name` and `forEach`.
-    #[serde(default)]
-    #[schemars(
-        title = "Defaults",
-        example = json!({"taskQueue": "billing"}),
-        schema_with = "super::schema::defaults"
-    )]
-    pub defaults: Option<StartFields>,
-    /// The Workflow starts.
-    #[schemars(
-        title = "Starts",
-        length(min = 1),
-        example = json!([{"type": "BillCustomer", "taskQueue": "billing"}])
-    )]
-    pub starts: Vec<StartFields>,
-}
-
-/// How a manifest is called.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
-pub struct Metadata {
-    /// Name of the manifest: lower-case letters, digits, `-` and `.`, at most 63 characters. It is
-    /// part of generated Workflow IDs and of reports.
-    #[schemars(
-        title = "Name",
-        regex(pattern = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"),
-        example = &"nightly-billing"
-    )]
-    pub name: String,
 }
 
 /// One Workflow start. `type` and `taskQueue` are required, here or in `defaults`.

@@ -3,16 +3,19 @@
 mod alike;
 pub mod bystander;
 pub mod check;
+pub mod committed;
 mod deserializer;
 pub mod diagnostic;
 pub mod document;
 pub mod drawing;
 pub mod duration;
+mod explain;
 pub mod fields;
 pub mod finding;
 pub mod inputs;
 mod instance;
 pub mod json;
+pub mod kinds;
 pub mod locate;
 pub mod node;
 pub mod opened;
@@ -23,71 +26,27 @@ mod scalar;
 pub mod schema;
 mod shape;
 pub mod source;
+pub mod spelling;
 mod steps;
 pub mod walk;
+mod words;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use deserializer::Mismatch;
+pub(crate) use explain::steps;
 pub(crate) use instance::{Tree, TreeNode};
+pub(crate) use kinds::starts::check_start;
+pub use kinds::{API_VERSION, Kind, Manifest, StartsManifest};
 pub(crate) use scalar::{shorten, shorten_to, whole_part};
-pub(crate) use shape::{check_start, steps};
 pub(crate) use steps::{NameCost, step, within};
 
 use bystander::Bystander;
 use diagnostic::Diagnostic;
-use fields::Fields;
 use node::Node;
 use source::Source;
 use walk::Exclude;
-
-/// One document of kind `Starts`, with every entry that passed the checks of its text.
-#[derive(Clone, Debug)]
-pub struct Manifest {
-    source: Arc<Source>,
-    name: String,
-    root: Node,
-    unsound: Unsound,
-}
-
-impl Manifest {
-    /// The file it stands in.
-    pub fn source(&self) -> &Arc<Source> {
-        &self.source
-    }
-
-    /// `metadata.name`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The entries of `starts`.
-    pub fn entries(&self) -> &[Node] {
-        self.root.get("starts").map_or(&[], Node::items)
-    }
-
-    /// Whether the entry at a position of `starts` has the right shape.
-    pub fn is_sound(&self, entry: usize) -> bool {
-        !self.unsound.contains(entry)
-    }
-
-    /// The variables that the document declares.
-    pub fn vars(&self) -> &[(node::Key, Node)] {
-        self.root.get("vars").map_or(&[], Node::entries)
-    }
-
-    /// The argument schemas by Workflow type.
-    pub fn arg_schemas(&self) -> &[(node::Key, Node)] {
-        self.root.get("argSchemas").map_or(&[], Node::entries)
-    }
-
-    /// An entry's fields over the defaults.
-    pub fn fields<'m>(&'m self, entry: &'m Node) -> Fields<'m> {
-        Fields::new(self.root.get("defaults"), entry)
-    }
-}
 
 /// Everything that was read from the paths of one command.
 #[derive(Debug, Default)]
@@ -158,25 +117,15 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
             });
             continue;
         }
-        let findings = shape::check(&root);
-        let unsound = Unsound::of(&findings);
-        loaded.diagnostics.extend(
-            findings
-                .into_iter()
-                .map(|finding| finding.locate(source, &root)),
-        );
-        let name = root
-            .get("metadata")
-            .and_then(|metadata| metadata.get("name"))
-            .and_then(Node::as_str);
-        let name = name.unwrap_or_default().to_owned();
-        let manifest = Manifest {
-            source: Arc::clone(source),
-            name,
-            root,
-            unsound,
+        let (kind, foreign) = Kind::of(&root);
+        let findings = match foreign {
+            Some(foreign) => vec![foreign],
+            None => shape::check(kind.definition(), &root),
         };
-        check_meaning(&manifest, &mut loaded.diagnostics);
+        let (manifest, mut meaning) = kind.read(source, &root, &findings);
+        let located = findings.into_iter().map(|it| it.locate(source, &root));
+        loaded.diagnostics.extend(located);
+        loaded.diagnostics.append(&mut meaning);
         if readable {
             loaded.manifests.push(manifest);
         }
@@ -203,67 +152,4 @@ pub fn read_map(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<(St
         );
     }
     entries
-}
-
-/// Which entries have the wrong shape, so that their meaning cannot be looked at.
-#[derive(Clone, Debug)]
-enum Unsound {
-    /// What they all depend on is wrong.
-    All,
-    /// These positions.
-    Some(HashSet<usize>),
-}
-
-impl Unsound {
-    fn of(findings: &[finding::Finding]) -> Self {
-        use locate::Step;
-        let mut entries = HashSet::new();
-        for finding in findings {
-            match finding.path.as_slice() {
-                [Step::Key(key), Step::Index(entry), ..] if key == "starts" => {
-                    entries.insert(*entry);
-                }
-                [Step::Key(key), ..]
-                    if matches!(
-                        &**key,
-                        "apiVersion" | "kind" | "defaults" | "starts" | "vars" | "argSchemas"
-                    ) =>
-                {
-                    return Unsound::All;
-                }
-                _ => {}
-            }
-        }
-        Unsound::Some(entries)
-    }
-
-    fn contains(&self, entry: usize) -> bool {
-        match self {
-            Unsound::All => true,
-            Unsound::Some(entries) => entries.contains(&entry),
-        }
-    }
-}
-
-/// Looks at the meaning of the entries that are starts as they stand; what an expression comes to
-/// is looked at when it is evaluated.
-fn check_meaning(manifest: &Manifest, diagnostics: &mut Vec<Diagnostic>) {
-    for (position, entry) in manifest.entries().iter().enumerate() {
-        let fields = manifest.fields(entry);
-        if !manifest.is_sound(position) || fields.depend_on_rows() {
-            continue;
-        }
-        let start = match fields.read() {
-            Ok(start) => start,
-            Err(mismatch) => {
-                let problem = Diagnostic::new(diagnostic::Code::WrongType, mismatch.to_string());
-                diagnostics.push(problem.at(&manifest.source, entry.span));
-                continue;
-            }
-        };
-        for finding in check::check(&start) {
-            let span = fields.locate(&finding.path, finding.target);
-            diagnostics.push(finding.at(&manifest.source, span));
-        }
-    }
 }

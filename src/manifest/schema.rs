@@ -1,25 +1,18 @@
 //! The manifest's JSON Schema: generated from the document types, committed, embedded.
 
-use std::sync::OnceLock;
-
-use jsonschema::Validator;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::document::{Document, StartFields};
 use super::duration;
-use super::instance::Tree;
+use super::kinds::starts::StartsDocument;
 
-/// The committed `schemas/manifest.schema.json`, which `temporal-manifest schema` prints and which
-/// every manifest is validated against.
-pub const TEXT: &str = include_str!("../../schemas/manifest.schema.json");
+pub use super::kinds::starts::TEXT;
 
 /// Generates the schema from the document types. A test keeps the committed file equal to it.
 pub fn generate() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12();
     let mut schema = settings
         .into_generator()
-        .into_root_schema_for::<Document>()
+        .into_root_schema_for::<StartsDocument>()
         .to_value();
     for fields in [
         "/$defs/StartFields/properties",
@@ -91,73 +84,6 @@ fn allow_expressions(schema: &mut Value) {
 
 /// The form of a duration, or of a text that holds an expression.
 pub(super) const DURATION_OR_EXPRESSION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|\$\{\{";
-
-/// Fields that a start has and `defaults` has not.
-pub(super) const NOT_DEFAULTS: [&str; 3] = ["name", "workflowId", "forEach"];
-
-/// The schema of `defaults`: a start's without what is a single start's own.
-pub(super) fn defaults(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = StartFields::json_schema(generator);
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        for name in NOT_DEFAULTS {
-            properties.shift_remove(name);
-        }
-    }
-    schema.insert("type".to_owned(), json!(["object", "null"]));
-    schema.remove("title");
-    schema.remove("description");
-    schema
-}
-
-/// The committed schema, parsed.
-pub(super) fn value() -> &'static Value {
-    static VALUE: OnceLock<Value> = OnceLock::new();
-    VALUE.get_or_init(|| serde_json::from_str(TEXT).expect("the committed schema is JSON"))
-}
-
-/// The compiled schema.
-pub(super) fn validator() -> &'static Validator<Tree> {
-    static VALIDATOR: OnceLock<Validator<Tree>> = OnceLock::new();
-    VALIDATOR.get_or_init(|| {
-        jsonschema::options_for::<Tree>()
-            .build(value())
-            .expect("the committed schema compiles")
-    })
-}
-
-/// The compiled schema of one start's fields.
-pub(super) fn start_validator() -> &'static Validator<Tree> {
-    static VALIDATOR: OnceLock<Validator<Tree>> = OnceLock::new();
-    VALIDATOR.get_or_init(|| {
-        jsonschema::options_for::<Tree>()
-            .build(&value()["$defs"]["StartFields"])
-            .expect("a part of the committed schema compiles")
-    })
-}
-
-/// The part of the schema that describes the value at `path`.
-pub(super) fn at(path: &[super::locate::Step]) -> Option<&'static Value> {
-    use super::locate::Step;
-    let root = value();
-    let mut schema = root;
-    for step in path {
-        schema = resolve(
-            root,
-            match step {
-                Step::Key(key) => schema.get("properties")?.get(key)?,
-                Step::Index(_) => schema.get("items")?,
-            },
-        )?;
-    }
-    Some(schema)
-}
-
-fn resolve<'v>(root: &'v Value, schema: &'v Value) -> Option<&'v Value> {
-    match schema.get("$ref").and_then(Value::as_str) {
-        Some(reference) => root.pointer(reference.strip_prefix('#')?),
-        None => Some(schema),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -285,7 +285,7 @@ fn near_file(path: &Path) -> Option<PathBuf> {
     let candidates: Vec<String> = names
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
-    let near = super::diagnostic::nearest(&wanted, candidates.iter().map(String::as_str))?;
+    let near = super::spelling::nearest(&wanted, candidates.iter().map(String::as_str))?;
     Some(path.with_file_name(near))
 }
 

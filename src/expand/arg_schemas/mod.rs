@@ -28,7 +28,7 @@ use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::opened::{self, OpenError};
 use crate::manifest::source::Source;
 use crate::manifest::{
-    Manifest, NameCost, Tree, TreeNode, json, reader, shorten, shorten_to, steps, within,
+    NameCost, StartsManifest, Tree, TreeNode, json, reader, shorten, shorten_to, steps, within,
 };
 use patterns::{PatternKeyword, Patterns, StepKeyword};
 use prepare::{MAX_IDS, MAX_VALUES, STEP, prepare};
@@ -77,7 +77,7 @@ pub(super) struct Shared {
 impl ArgSchemas {
     /// Reads and compiles the schemas of a manifest.
     pub(super) fn compile(
-        manifest: &Manifest,
+        manifest: &StartsManifest,
         folder: Folder<'_>,
         shared: &Arc<Shared>,
         diagnostics: &mut Vec<Diagnostic>,
