@@ -11,11 +11,11 @@ use crate::run::event::{
 };
 
 /// The version of the line format that this program writes, and the only one it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a line is in a file: the line itself and, as its last field, its check sum.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "temporal-manifest journal line", extend("$id" = "urn:temporal-manifest:journal:v2"))]
+#[schemars(title = "temporal-manifest journal line", extend("$id" = "urn:temporal-manifest:journal:v3"))]
 pub struct Sealed {
     /// What the line says.
     #[serde(flatten)]
@@ -183,6 +183,7 @@ impl StartRecord {
         if is_unseen {
             self.workflow = Some(WorkflowEnd {
                 status: WorkflowStatus::Running,
+                at: None,
                 result: None,
                 failure: None,
                 close_time: None,
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_written_is_the_line_that_is_read_byte_for_byte() {
         let plain = start(json!({
-            "index": 7, "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
+            "index": 7, "at": "1970-01-01T00:00:00Z", "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
             "type": "T", "taskQueue": "q", "requestId": "r", "outcome": "started",
             "attempts": 1, "latencyMs": 0.25
         }));
@@ -237,6 +238,7 @@ mod tests {
             run_id: "run".to_owned(),
             workflow: WorkflowEnd {
                 status: WorkflowStatus::Completed,
+                at: Some(Timestamp::UNIX_EPOCH),
                 result: Some(json!({"b": [1, null], "a": "x"})),
                 failure: None,
                 close_time: Some(Timestamp::UNIX_EPOCH),
@@ -248,6 +250,7 @@ mod tests {
             run_id: "run".to_owned(),
             workflow: WorkflowEnd {
                 status: WorkflowStatus::Running,
+                at: None,
                 result: None,
                 failure: None,
                 close_time: None,

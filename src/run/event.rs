@@ -189,6 +189,8 @@ pub struct QueueUnserved {
 pub struct StartFinished {
     /// Position of the start in the apply, from 0.
     pub index: u64,
+    /// When its outcome was known, on this machine's clock.
+    pub at: Timestamp,
     /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -379,6 +381,9 @@ pub struct WorkflowOpen {
 pub struct WorkflowEnd {
     /// In which state.
     pub status: WorkflowStatus,
+    /// When that was known, on this machine's clock; absent if the apply was killed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// For `completed`: its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,

@@ -1,5 +1,6 @@
 //! What is said of a start: its outcome as an event, and the errors that are our own words.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::attempt::ApplyContext;
@@ -60,6 +61,7 @@ pub(super) fn request_id(context: &ApplyContext, start: &Start) -> Uuid {
 pub(super) fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartFinished {
     StartFinished {
         index: start.index,
+        at: Timestamp::now(),
         name: start.name.clone(),
         source: start.source.clone(),
         workflow_id: start.workflow_id.clone(),

@@ -271,7 +271,8 @@ impl<S: Starter> Waiter<'_, S> {
         }
     }
 
-    async fn tell(&self, waiting: Waiting, workflow: WorkflowEnd) {
+    async fn tell(&self, waiting: Waiting, mut workflow: WorkflowEnd) {
+        workflow.at = Some(Timestamp::now());
         let Waiting {
             index,
             workflow_id,

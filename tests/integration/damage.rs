@@ -93,28 +93,33 @@ fn a_journal_of_another_version_is_refused_in_words_that_name_both() {
         .lines()
         .map(|line| {
             let (line, _) = line.split_once(",\"xxh3\"").expect("it has a sum");
-            line.replace("\"version\":2,", "\"version\":1,") + "}\n"
+            line.replace("\"version\":3,", "\"version\":1,") + "}\n"
         })
         .collect();
     folder.write("first.journal", first);
-    let words = "line 1: it has version 1, and this program reads version 2";
-    let refused = report(&folder, "first.journal").expect_code(8);
-    assert!(refused.stderr.contains(words), "{}", refused.stderr);
-    let fake = FakeFrontend::healthy();
-    let flags = ["--resume", "first.journal", "-o", "json"];
-    let refused = Binary::apply("manifest.json", &fake.address(), &flags)
-        .current_dir(folder.path())
-        .run()
-        .expect_code(8);
-    assert!(refused.stdout.contains(words), "{}", refused.stdout);
-    assert_eq!(fake.start_count(), 0);
-    // A later one is sealed, as far as we can know.
+    // Others are sealed; a later one as far as we can know.
     let header = text.lines().next().expect("there is a header");
-    let header = header.replace("\"version\":2,", "\"version\":3,");
-    folder.write("later.journal", sealed(&header));
-    let refused = report(&folder, "later.journal").expect_code(8);
-    let words = "line 1: it has version 3, and this program reads version 2";
-    assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    for (name, version) in [("second.journal", 2), ("later.journal", 4)] {
+        let header = header.replace("\"version\":3,", &format!("\"version\":{version},"));
+        folder.write(name, sealed(&header));
+    }
+    let fake = FakeFrontend::healthy();
+    for (name, version) in [
+        ("first.journal", 1),
+        ("second.journal", 2),
+        ("later.journal", 4),
+    ] {
+        let words = format!("line 1: it has version {version}, and this program reads version 3");
+        let refused = report(&folder, name).expect_code(8);
+        assert!(refused.stderr.contains(&words), "{}", refused.stderr);
+        let flags = ["--resume", name, "-o", "json"];
+        let refused = Binary::apply("manifest.json", &fake.address(), &flags)
+            .current_dir(folder.path())
+            .run()
+            .expect_code(8);
+        assert!(refused.stdout.contains(&words), "{}", refused.stdout);
+    }
+    assert_eq!(fake.start_count(), 0);
 }
 
 /// A line with its check sum, as another program would write it.
@@ -212,7 +217,7 @@ fn only_a_regular_file_is_a_journal() {
         .status();
     assert!(made.expect("mkfifo is on PATH").success());
     let endless = folder.path().join("endless");
-    let beginning = br#"{"line":"header","version":2,"#;
+    let beginning = br#"{"line":"header","version":3,"#;
     std::fs::write(&endless, beginning).expect("it can be written");
     let file = std::fs::OpenOptions::new().write(true).open(&endless);
     let grown = file.and_then(|file| file.set_len(100 << 30));

@@ -63,7 +63,7 @@ fn frontend() -> FakeFrontend {
 fn essence(report: &Value) -> Value {
     let mut report = report.clone();
     for start in report["starts"].as_array_mut().expect("there are starts") {
-        for name in ["runId", "firstRunId", "latencyMs"] {
+        for name in ["at", "runId", "firstRunId", "latencyMs"] {
             start
                 .as_object_mut()
                 .expect("a start is an object")

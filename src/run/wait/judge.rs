@@ -145,6 +145,7 @@ pub(super) fn unknown(message: String, kind: Option<String>) -> WorkflowEnd {
 fn end(status: WorkflowStatus) -> WorkflowEnd {
     WorkflowEnd {
         status,
+        at: None,
         result: None,
         failure: None,
         close_time: None,

@@ -45,6 +45,7 @@ mod tests {
     fn end(result: Option<Value>, failure: Option<WorkflowFailure>) -> WorkflowEnd {
         WorkflowEnd {
             status: WorkflowStatus::Completed,
+            at: None,
             result,
             failure,
             close_time: None,

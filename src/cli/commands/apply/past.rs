@@ -264,7 +264,7 @@ mod tests {
         let mut sample = Sample::of(of);
         for index in 0..of {
             let start = json!({
-                "index": index, "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
+                "index": index, "at": "1970-01-01T00:00:00Z", "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
                 "type": "T", "taskQueue": "q", "requestId": "r", "outcome": "started",
                 "attempts": 1, "latencyMs": 0.25, "runId": "run"
             });
