@@ -8,6 +8,7 @@ use crate::expand::Preflight;
 use crate::journal::JournalError;
 use crate::manifest::diagnostic::{self, Diagnostic, Severity};
 use crate::manifest::source::Source;
+use crate::report::replay::{NotParts, Unread};
 use crate::report::validation::Validation;
 
 /// Nothing was sent, and why.
@@ -163,6 +164,28 @@ impl From<JournalError> for Refusal {
             help,
             ..Refusal::new(Code::Journal, kind, error.to_string())
         }
+    }
+}
+
+impl From<Unread> for Refusal {
+    fn from(error: Unread) -> Self {
+        Refusal::new(Code::Journal, Kind::NotWritten, error.to_string())
+    }
+}
+
+impl From<NotParts> for Refusal {
+    fn from(error: NotParts) -> Self {
+        let help = match error {
+            NotParts::Unread(unread) => return unread.into(),
+            NotParts::SameFile { .. } => "name each journal once",
+            NotParts::SameStart { .. } => {
+                "of journals that were written one after the other for one shard, merge the last"
+            }
+            NotParts::Differ { .. } | NotParts::None => {
+                "merge the journals that all shards of one apply have written"
+            }
+        };
+        Refusal::new(Code::Journal, Kind::Usage, error.to_string()).with_help(help)
     }
 }
 

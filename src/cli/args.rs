@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
 
-use super::report_files::Target;
+use temporal_manifest::report::target::Target;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -224,7 +224,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) resume: Option<PathBuf>,
     /// Write the report to a file too; FORMAT is json. Repeatable
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
-    pub(crate) report: Vec<Target>,
+    pub(crate) report: Vec<ReportFile>,
     /// Wait for the Workflows and collect their results
     #[arg(long)]
     pub(crate) wait: bool,
@@ -338,6 +338,29 @@ pub(crate) enum OutputFormat {
     Github,
 }
 
+/// A file that `--report` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReportFile {
+    pub(crate) format: FileFormat,
+    pub(crate) target: Target,
+}
+
+/// The form of a report file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileFormat {
+    Json,
+}
+
+impl FileFormat {
+    /// By the name that it is typed as.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        match name {
+            "json" => Some(FileFormat::Json),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
     Always,
@@ -428,11 +451,15 @@ fn parse_shard(text: &str) -> Result<ShardChoice, String> {
         })
 }
 
-fn parse_report(text: &str) -> Result<Target, String> {
-    match text.split_once('=') {
-        Some(("json", file)) if !file.is_empty() => Ok(Target::of(file)),
-        _ => Err("write json=FILE".to_owned()),
-    }
+fn parse_report(text: &str) -> Result<ReportFile, String> {
+    let parts = text.split_once('=').filter(|(_, file)| !file.is_empty());
+    let parsed = parts.and_then(|(format, file)| {
+        Some(ReportFile {
+            format: FileFormat::of(format)?,
+            target: Target::of(file),
+        })
+    });
+    parsed.ok_or_else(|| "write json=FILE".to_owned())
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

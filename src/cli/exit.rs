@@ -1,5 +1,6 @@
 //! Every exit code, and which one a summary comes to.
 
+use temporal_manifest::report::ending::Ending;
 use temporal_manifest::report::summary::Summary;
 use temporal_manifest::run::event::Stopped;
 
@@ -73,8 +74,17 @@ impl Exit {
     }
 
     /// What an apply comes to. When several codes apply, the one that a caller must know first.
-    pub(crate) fn of(summary: &Summary) -> Self {
-        match &summary.stopped {
+    pub(crate) fn of(ending: &Ending) -> Self {
+        if ending.unwritten {
+            Exit::NotWritten
+        } else {
+            Exit::of_starts(&ending.summary, ending.stopped())
+        }
+    }
+
+    /// What an apply comes to that could be told.
+    fn of_starts(summary: &Summary, stopped: Option<&Stopped>) -> Self {
+        match stopped {
             Some(Stopped::NotWritten { .. }) => Exit::NotWritten,
             Some(Stopped::Interrupt { signal }) => Exit::Interrupted { signal: *signal },
             Some(Stopped::NoConnection { .. } | Stopped::Refusal { .. }) => Exit::NoConnection,
@@ -110,10 +120,17 @@ mod tests {
     use super::*;
     use temporal_manifest::report::summary::WorkflowCounts;
 
-    fn summary(change: impl FnOnce(&mut Summary)) -> Summary {
+    fn summary(change: impl FnOnce(&mut Summary)) -> (Summary, Option<Stopped>) {
+        stopped(None, change)
+    }
+
+    fn stopped(
+        stopped: impl Into<Option<Stopped>>,
+        change: impl FnOnce(&mut Summary),
+    ) -> (Summary, Option<Stopped>) {
         let mut summary = Summary::default();
         change(&mut summary);
-        summary
+        (summary, stopped.into())
     }
 
     #[test]
@@ -125,6 +142,14 @@ mod tests {
                 ..WorkflowCounts::default()
             })
         };
+        let signal = |signal| Stopped::Interrupt { signal };
+        let unwritten = Stopped::NotWritten {
+            message: String::new(),
+        };
+        let unconnected = Stopped::NoConnection {
+            message: String::new(),
+            help: None,
+        };
         let table = [
             (summary(|_| {}), 0),
             (summary(|s| s.existing = 3), 0),
@@ -135,45 +160,21 @@ mod tests {
                 summary(|s| (s.failed, s.workflows) = (1, workflows(1, 1))),
                 4,
             ),
-            (
-                summary(|s| {
-                    s.unknown = 1;
-                    s.stopped = Some(Stopped::NotWritten {
-                        message: String::new(),
-                    });
-                }),
-                8,
-            ),
+            (stopped(unwritten, |s| s.unknown = 1), 8),
             (summary(|s| s.workflows = workflows(1, 1)), 9),
             (
-                summary(|s| (s.workflows, s.stopped) = (workflows(1, 0), Some(Stopped::Timeout))),
+                stopped(Stopped::Timeout, |s| s.workflows = workflows(1, 0)),
                 9,
             ),
-            (
-                summary(|s| (s.skipped, s.stopped) = (1, Some(Stopped::Timeout))),
-                6,
-            ),
-            (
-                summary(|s| (s.skipped, s.stopped) = (1, Some(Stopped::Interrupt { signal: 1 }))),
-                129,
-            ),
+            (stopped(Stopped::Timeout, |s| s.skipped = 1), 6),
+            (stopped(signal(1), |s| s.skipped = 1), 129),
             (summary(|s| s.workflows = workflows(0, 1)), 7),
-            (
-                summary(|s| (s.unknown, s.stopped) = (1, Some(Stopped::Interrupt { signal: 15 }))),
-                143,
-            ),
-            (
-                summary(|s| {
-                    s.stopped = Some(Stopped::NoConnection {
-                        message: String::new(),
-                        help: None,
-                    })
-                }),
-                5,
-            ),
+            (stopped(signal(15), |s| s.unknown = 1), 143),
+            (stopped(unconnected, |_| {}), 5),
         ];
-        for (summary, code) in table {
-            assert_eq!(Exit::of(&summary).code(), code, "{summary:?}");
+        for ((summary, stopped), code) in table {
+            let exit = Exit::of_starts(&summary, stopped.as_ref());
+            assert_eq!(exit.code(), code, "{summary:?} {stopped:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod help;
 mod misspelt;
 mod output;
 mod report_files;
+mod reporters;
 mod settings;
 mod signals;
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use temporal_manifest::manifest::diagnostic::Diagnostic;
 use temporal_manifest::manifest::drawing::{self, Style};
-use temporal_manifest::visible::{self, Page};
+use temporal_manifest::visible;
 
 use super::args::{GlobalArgs, LogFormat, LogLevel, OutputFormat};
 use super::environment::Environment;
@@ -34,18 +34,6 @@ pub(crate) fn written(result: io::Result<()>, otherwise: Exit) -> Exit {
             Exit::NotWritten
         }
     }
-}
-
-/// Writes a page for people to standard output.
-pub(crate) fn page(page: &Page, ascii: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if ascii {
-        // The one sign of our own that is drawn on pages.
-        out.write_all(page.as_str().replace('…', "...").as_bytes())?;
-    } else {
-        out.write_all(page.as_str().as_bytes())?;
-    }
-    out.flush()
 }
 
 /// Says one line to the person. A line break in `text` is shown and begins no other line.

@@ -2,72 +2,21 @@
 //! an apply is refused.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use serde_json::Value;
 
 use temporal_manifest::apply::refusal::Refusal;
 use temporal_manifest::manifest::inputs;
 use temporal_manifest::report::files::{self, Identity};
+use temporal_manifest::report::target::Target;
 
-use super::args::{ApplyArgs, GlobalArgs, OutputFormat};
+use super::args::{ApplyArgs, FileFormat, GlobalArgs, OutputFormat, ReportFile};
 use super::output;
 
 /// Bytes in which a document shows that it is ours. An error is no longer than that.
 const BEGINNING: u64 = 64 * 1024;
-
-/// Where a report goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// Standard output, as `-`.
-    Dash,
-    /// Standard output, by one of the names that the system has for it.
-    StandardOutput,
-    /// A file, a pipe or a device.
-    Path(PathBuf),
-}
-
-impl Target {
-    /// What was typed.
-    pub(crate) fn of(text: &str) -> Self {
-        match text {
-            "-" => Target::Dash,
-            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Target::StandardOutput,
-            path => Target::Path(path.into()),
-        }
-    }
-
-    /// How messages call it.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Target::Dash | Target::StandardOutput => "standard output".to_owned(),
-            Target::Path(path) => path.display().to_string(),
-        }
-    }
-
-    /// Finds out beforehand what would keep a report from being written to it.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        match self {
-            Target::Path(path) => files::check(path),
-            Target::Dash | Target::StandardOutput => Ok(()),
-        }
-    }
-
-    /// Writes a report to it.
-    pub(crate) fn write(
-        &self,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<()> {
-        match self {
-            Target::Path(path) => files::write(path, write),
-            Target::Dash | Target::StandardOutput => {
-                let mut out = io::BufWriter::new(io::stdout().lock());
-                write(&mut out).and_then(|()| out.flush())
-            }
-        }
-    }
-}
 
 /// Why a journal or report is not written where it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +53,8 @@ impl From<Refused> for Refusal {
 /// Makes sure that neither the journal nor a report is written over an input, the journal or another
 /// report, by what the names lead to.
 pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused> {
-    let dashed = args.report.iter().filter(|it| **it == Target::Dash).count();
+    let is_dash = |it: &&ReportFile| it.target == Target::Dash;
+    let dashed = args.report.iter().filter(is_dash).count();
     if dashed > 1 || dashed == 1 && global.output != Some(OutputFormat::None) {
         return Err(Refused::TwoOutputs);
     }
@@ -144,10 +94,13 @@ pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused
 
 /// What an apply writes.
 fn written(args: &ApplyArgs) -> impl Iterator<Item = (&'static str, &Path)> {
-    let reports = args.report.iter().filter_map(|target| match target {
-        Target::Path(path) => Some(("report", path.as_path())),
-        Target::Dash | Target::StandardOutput => None,
-    });
+    let reports = args
+        .report
+        .iter()
+        .filter_map(|report| match &report.target {
+            Target::Path(path) => Some(("report", path.as_path())),
+            Target::Dash | Target::StandardOutput => None,
+        });
     let journal = args.journal.iter().map(|path| ("journal", path.as_path()));
     journal.chain(reports)
 }
@@ -197,7 +150,7 @@ fn inputs_of(args: &ApplyArgs, global: &GlobalArgs) -> Vec<(Identity, String)> {
 /// have been read.
 pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, document: &str) {
     let inputs = inputs_of(args, global);
-    for target in &args.report {
+    for ReportFile { target, .. } in &args.report {
         match target {
             Target::Dash | Target::StandardOutput if output::wants_data(global.output) => continue,
             Target::Path(path) if !may_replace(path, &inputs) => continue,
@@ -220,7 +173,8 @@ pub(crate) fn replace_unparsed(words: &[String], document: &str) {
             None if is_report(position) => word,
             None => return None,
         };
-        Some((position, typed.strip_prefix("json=")?.to_owned()))
+        let (format, file) = typed.split_once('=')?;
+        FileFormat::of(format).map(|_| (position, file.to_owned()))
     };
     for (position, text) in words.iter().enumerate().filter_map(named) {
         // Any other word may be a file that is read.

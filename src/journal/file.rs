@@ -262,6 +262,16 @@ impl Journal {
             .and_then(|time| Timestamp::try_from(time).ok())
     }
 
+    /// The starts that have an outcome, in order, by what is known without reading lines.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn starts(&self) -> io::Result<impl Iterator<Item = io::Result<u64>> + use<>> {
+        let entries = self.table.entries()?;
+        let told = entries.map(|entry| entry.map(|(index, entry)| entry.outcome.map(|_| index)));
+        Ok(told.filter_map(io::Result::transpose))
+    }
+
     /// Reads every start back, in order.
     ///
     /// # Errors

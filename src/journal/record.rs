@@ -177,10 +177,9 @@ pub struct StartRecord {
 
 impl StartRecord {
     /// For a start whose Workflow was to be waited for: if no line tells what became of it, it was
-    /// not seen to end, because the program was killed before. Returns whether it is so.
-    pub fn end_unseen(&mut self) -> bool {
-        let is_unseen = self.workflow.is_none() && self.start.run_to_wait_for().is_some();
-        if is_unseen {
+    /// not seen to end, because the program was killed before.
+    pub fn end_unseen(&mut self) {
+        if self.workflow.is_none() && self.start.run_to_wait_for().is_some() {
             self.workflow = Some(WorkflowEnd {
                 status: WorkflowStatus::Running,
                 at: None,
@@ -189,7 +188,6 @@ impl StartRecord {
                 close_time: None,
             });
         }
-        is_unseen
     }
 }
 

@@ -2,12 +2,36 @@
 //!
 //! Says which call came to what and never what was sent: no arguments, results or metadata.
 
+use std::io;
+
 use tracing::{debug, info, warn};
 
+use super::ending::Ending;
+use super::replay::Replay;
+use super::reporter::Reporter;
 use crate::run::event::{Event, Outcome, ThrottleCause, ThrottleScope};
 
+/// Writes events to the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log;
+
+impl Reporter for Log {
+    fn name(&self) -> String {
+        "the log".to_owned()
+    }
+
+    fn hear(&mut self, event: &Event) -> io::Result<()> {
+        log(event);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Ending, _: &mut Replay) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Logs an event: failures as warnings, the apply itself as information, all else for debugging.
-pub fn log(event: &Event) {
+fn log(event: &Event) {
     match event {
         Event::ApplyStarted(started) => {
             let service = &started.service;

@@ -1,13 +1,17 @@
 //! How an apply goes on, for people who watch: a bar on a terminal, a line now and then elsewhere.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
+use super::ending::Ending;
+use super::replay::Replay;
+use super::reporter::Reporter;
 use super::summary::Summary;
-use super::text;
+use super::words;
 use crate::run::event::{Event, QueueUnserved};
 use crate::visible;
 
@@ -20,6 +24,8 @@ pub struct Progress {
     began: Instant,
     line_due: Instant,
     waits: bool,
+    /// What was heard so far, in numbers.
+    summary: Summary,
     /// Since when the service does not answer.
     silent_since: Option<Instant>,
     shown: Shown,
@@ -27,7 +33,7 @@ pub struct Progress {
 
 enum Shown {
     Bar(ProgressBar),
-    Lines(Box<dyn FnMut(&str)>),
+    Lines(Box<dyn FnMut(&str) + Send>),
     Nothing,
 }
 
@@ -39,7 +45,7 @@ pub enum Audience {
         ascii: bool,
     },
     /// Something else, by a function that takes a line.
-    Lines(Box<dyn FnMut(&str)>),
+    Lines(Box<dyn FnMut(&str) + Send>),
     /// Nobody.
     Nobody,
 }
@@ -77,20 +83,21 @@ impl Progress {
             began: now,
             line_due: now + LINE_EVERY,
             waits,
+            summary: Summary::default(),
             silent_since: None,
             shown,
         }
     }
 
     /// Takes in what is to be seen at once and is counted nowhere.
-    pub fn hear(&mut self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
         match event {
             Event::AnswersMissed(missed) => {
                 let silent = Duration::from_millis(missed.silent_ms);
                 self.silent_since = Instant::now().checked_sub(silent);
                 if let Shown::Lines(print) = &mut self.shown {
                     let error = missed.error.as_ref();
-                    let why = error.map(|error| format!(": {}", text::error_line(error)));
+                    let why = error.map(|error| format!(": {}", words::error_line(error)));
                     print(&format!("{}{}", silence(silent), why.unwrap_or_default()));
                 }
             }
@@ -112,7 +119,7 @@ impl Progress {
                 } else {
                     "Workflows wait"
                 };
-                let queue = visible::visible_to(task_queue, text::MAX_NAME);
+                let queue = visible::visible_to(task_queue, words::MAX_NAME);
                 self.note(&format!(
                     "note: no Worker polls the Task Queue `{queue}`, in which {workflows} {wait}"
                 ));
@@ -130,13 +137,30 @@ impl Progress {
             Shown::Lines(print) => print(words),
         }
     }
+}
 
-    /// Shows the counts so far. To be called after every few events, and now and then without.
-    pub fn show(&mut self, summary: &Summary) {
+impl Reporter for Progress {
+    fn name(&self) -> String {
+        "standard error".to_owned()
+    }
+
+    fn recall(&mut self, event: &Event) {
+        self.summary.count(event);
+    }
+
+    fn hear(&mut self, event: &Event) -> io::Result<()> {
+        self.summary.count(event);
+        self.tell(event);
+        Ok(())
+    }
+
+    /// Shows the counts so far.
+    fn flush(&mut self) -> io::Result<()> {
+        let line = || line(self.total, self.began, self.waits, &self.summary);
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
-                let mut line = line(self.total, self.began, self.waits, summary);
+                let mut line = line();
                 if let Some(since) = self.silent_since {
                     line = format!("{}; {line}", silence(since.elapsed()));
                 }
@@ -144,19 +168,21 @@ impl Progress {
             }
             Shown::Lines(print) => {
                 if Instant::now() >= self.line_due {
+                    print(&line());
                     self.line_due = Instant::now() + LINE_EVERY;
-                    print(&line(self.total, self.began, self.waits, summary));
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes the bar away.
-    pub fn finish(&mut self) {
+    fn finish(&mut self, _: &Ending, _: &mut Replay) -> io::Result<()> {
         if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
         self.shown = Shown::Nothing;
+        Ok(())
     }
 }
 

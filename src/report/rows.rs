@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use console::Style;
 
-use super::text::{MAX_NAME, MAX_TEXT, error_line};
+use super::words::{MAX_NAME, MAX_TEXT, error_line};
 use crate::run::event::{
     ErrorRecord, ExistingState, Outcome, StartFinished, WorkflowEnd, WorkflowStatus,
 };

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::json::Report;
-use super::jsonl;
+use super::formats::json::Report;
+use super::formats::jsonl;
 use super::problem::Problem;
 use super::rendered::Rendered;
 use super::validation::Validation;

@@ -1,9 +1,9 @@
-//! Counts outcomes. The exit code depends on these counts and nothing else.
+//! Counts outcomes.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::run::event::{Event, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus};
+use crate::run::event::{Event, Outcome, WorkflowEnded, WorkflowOpen, WorkflowStatus};
 
 /// What an apply came to, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -38,9 +38,6 @@ pub struct Summary {
     /// Existing ones that count as failed.
     #[serde(skip)]
     pub existing_failed: u64,
-    /// Why the apply ended before all starts were made.
-    #[serde(skip)]
-    pub stopped: Option<Stopped>,
 }
 
 /// How Workflows ended.
@@ -98,10 +95,11 @@ impl Summary {
                     WorkflowStatus::Running => &mut counts.running,
                     WorkflowStatus::Unknown => &mut counts.unknown,
                 } += 1;
+                counts.unseen += u64::from(workflow.at.is_none());
             }
-            Event::ApplyFinished(finished) => self.stopped.clone_from(&finished.stopped),
             Event::PaceChanged(changed) => self.pace = Some(changed.starts_per_second),
             Event::ApplyStarted(_)
+            | Event::ApplyFinished(_)
             | Event::AttemptFailed(_)
             | Event::AnswersMissed(_)
             | Event::AnswersResumed(_)

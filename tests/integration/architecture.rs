@@ -21,7 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "report",
         &[
             "run::event",
-            "journal::record",
+            "journal",
             "expand::start::SourceLine",
             "manifest::diagnostic::DiagnosticRecord",
             "manifest::schema",

@@ -2,7 +2,6 @@
 
 mod doubts;
 mod feed;
-mod listeners;
 mod past;
 mod threads;
 
@@ -23,7 +22,8 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::journal::record::{Header, Settings, VERSION};
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::journal::{Journal, MAX_STARTS};
-use temporal_manifest::report::text::Table;
+use temporal_manifest::report::log::Log;
+use temporal_manifest::report::reporters::Reporters;
 use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
@@ -35,10 +35,9 @@ use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};
 use crate::cli::environment::Environment;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::{command_line, failure, output, report_files, settings};
+use crate::cli::{command_line, failure, output, report_files, reporters, settings};
 use doubts::Doubt;
 use feed::{Fed, Feed};
-use listeners::Listeners;
 use past::Past;
 
 /// Events that may wait for the listeners before the engine has to.
@@ -49,6 +48,9 @@ const RETRY_FOR: Duration = Duration::from_secs(300);
 
 /// Most starts in flight.
 const PARALLELISM: usize = 32;
+
+/// What is said of starts that met a Workflow.
+const LEFT_ALONE: &str = "note: what is `existing` counts as done, also where `idConflictPolicy: Fail` says so; --fail-existing makes it fail";
 
 pub(crate) fn run(
     args: &ApplyArgs,
@@ -104,7 +106,8 @@ fn prepare(
     failure::notes(&checked.notes);
     // Now it is known what else is read.
     report_files::check(args, global)?;
-    for target in &args.report {
+    for report in &args.report {
+        let target = &report.target;
         target.check().map_err(|error| {
             let message = format!("cannot write the report `{}`: {error}", target.name());
             Refusal::new(Code::Report, Kind::NotWritten, message)
@@ -210,27 +213,25 @@ fn prepare(
         settings,
         apply: started.clone(),
     };
-    let for_people = matches!(
-        global.output,
-        None | Some(OutputFormat::Text | OutputFormat::Github)
-    );
-    let mut table = for_people.then(|| Table::new(started.total, limits.wait.is_some()));
-    let mut past = Past::read(unfinished, table.as_mut())?;
+    let waits = limits.wait.is_some();
+    let output = reporters::output(global, environment, started.total, waits);
+    let mut reporters = Reporters::default()
+        .with_display(Log)
+        .with_display(reporters::progress(environment, started.total, waits))
+        .with_output(output)
+        .without_results(header.settings.hide_results);
+    for report in &args.report {
+        reporters = reporters.with_report(reporters::file(report));
+    }
+    let mut past = Past::read(unfinished, |event| reporters.recall(event))?;
     let (finished, to_wait_for) = past.left_out(header.settings.wait)?;
-    let listeners = Listeners::new(
-        args,
-        global,
-        environment,
-        started.clone(),
-        &header.settings,
-        std::mem::take(&mut past.summary),
-        table,
-    );
-    let listeners = listeners.map_err(|error| {
-        let message = format!("cannot write a temporary file: {error}");
-        Refusal::new(Code::Journal, Kind::NotWritten, message)
-    })?;
-    let listeners = listeners.with_conflicts(checked.preflight.conflicts);
+    if reporters.need_outcomes() && args.journal.is_none() && args.resume.is_none() {
+        let journal = Journal::temporary().map_err(|error| {
+            let message = format!("cannot write a temporary file: {error}");
+            Refusal::new(Code::Journal, Kind::NotWritten, message)
+        })?;
+        reporters.keep_in(journal);
+    }
     Ok(Apply {
         beginning: Beginning {
             journal: args.journal.clone(),
@@ -249,7 +250,8 @@ fn prepare(
             started,
             limits,
         },
-        listeners,
+        reporters,
+        conflicts: checked.preflight.conflicts,
     })
 }
 
@@ -259,7 +261,9 @@ struct Apply {
     feed: Feed,
     beginning: Beginning,
     making: Making,
-    listeners: Listeners,
+    reporters: Reporters,
+    /// Starts whose conflicts count as done although they say `Fail`.
+    conflicts: u64,
 }
 
 /// What connecting comes to; `None` if it was stopped.
@@ -279,17 +283,27 @@ impl Apply {
             connected = connect(self.connection) => connected.map(Some),
             () = stop.cancelled() => Ok(None),
         };
-        let connected = connected.map(|client| client.map(|client| self.listeners.fitted(client)));
+        // What no reporter shows need not be decoded.
+        let hides_results = self.beginning.header.settings.hide_results;
+        let fitted = |client: Client| match hides_results {
+            true => client.without_results(),
+            false => client,
+        };
+        let connected = connected.map(|client| client.map(fitted));
         let client = connected.as_ref().ok().and_then(Option::as_ref);
         let journal = self.beginning.begin(client).await?;
         if let Some(journal) = journal {
-            self.listeners.write_to(journal);
+            self.reporters.keep_in(journal);
         }
         let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
-        let listening = self.listeners.listen(receiver, stop.clone());
+        let listening = self.reporters.listen(receiver, stop.clone());
         let making = self.making.run(connected, fed, stop, signals, events);
         let (heard, ()) = futures::join!(listening, making);
-        Ok(heard.finish())
+        let told = heard.finish();
+        let summary = &told.ending.summary;
+        let left_alone = summary.existing > summary.existing_failed;
+        let note = (self.conflicts > 0 && left_alone).then_some(LEFT_ALONE);
+        Ok(reporters::ended(&told, note))
     }
 }
 
@@ -362,6 +376,7 @@ impl Making {
         if let Ok(Some(client)) = &connected {
             self.started.service.server_version = Some(client.server_version().to_owned());
         }
+        self.started.at = Timestamp::now();
         send(&events, Event::ApplyStarted(self.started)).await;
         let mut stopped = match connected {
             Ok(Some(client)) => {

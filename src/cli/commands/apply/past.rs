@@ -8,12 +8,10 @@ use temporal_manifest::expand::selection::Shard;
 use temporal_manifest::journal::record::{Header, Line, Resumed, Settings, StartRecord};
 use temporal_manifest::journal::resume::{Indices, Unfinished};
 use temporal_manifest::journal::{Journal, JournalError};
-use temporal_manifest::report::summary::Summary;
-use temporal_manifest::report::text::Table;
-use temporal_manifest::run::event::{Selected, StartFinished};
+use temporal_manifest::report::replay;
+use temporal_manifest::run::event::{Event, Selected, StartFinished};
 
 use crate::cli::args::{SelectionArgs, ShardChoice};
-use crate::cli::commands::report;
 
 /// Most finished starts that the service is asked about before they are believed.
 const SAMPLE: u64 = 12;
@@ -112,8 +110,6 @@ pub(super) fn settings(given: Settings, header: Option<&Header>) -> Result<Setti
 pub(super) struct Past {
     /// The journal to go on with, and what it is about.
     earlier: Option<(Journal, Header)>,
-    /// What it counts.
-    pub(super) summary: Summary,
     /// Finished starts that the service should know: the first, the last, and some between.
     sample: Vec<StartFinished>,
     finished: Indices,
@@ -123,10 +119,10 @@ pub(super) struct Past {
 pub(super) type Records = Box<dyn Iterator<Item = io::Result<StartRecord>> + Send>;
 
 impl Past {
-    /// Reads what is finished, and shows it in `table`.
+    /// Reads what is finished, and tells `recall` of it.
     pub(super) fn read(
         unfinished: Option<Unfinished>,
-        mut table: Option<&mut Table>,
+        mut recall: impl FnMut(&Event),
     ) -> Result<Self, JournalError> {
         let Some(Unfinished {
             mut journal,
@@ -138,7 +134,6 @@ impl Past {
             return Ok(Past::default());
         };
         let failed = cannot_use(&journal);
-        let mut summary = Summary::default();
         let mut sample = Sample::of(finished.count());
         for record in journal.replay().map_err(&failed)? {
             let mut record = record.map_err(&failed)?;
@@ -149,16 +144,10 @@ impl Past {
             if !ended.contains(record.start.index) {
                 record.workflow = None;
             }
-            for event in report::events(record) {
-                summary.count(&event);
-                if let Some(table) = &mut table {
-                    table.take(&event);
-                }
-            }
+            replay::events(record).for_each(|event| recall(&event));
         }
         Ok(Past {
             earlier: Some((journal, header)),
-            summary,
             sample: sample.taken,
             finished,
             ended,

@@ -1,30 +1,39 @@
 //! The result of an apply for people: what deserves a look, and a line that hides nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::io;
 
-use super::rows::{Failures, Group, Row};
-use super::summary::Summary;
-use crate::run::event::{
-    ErrorRecord, Event, GrpcCode, Outcome, Stopped, WorkflowEnded, WorkflowOpen, WorkflowStatus,
-};
-use crate::visible::{Page, visible, visible_to};
+use crate::report::ending::Ending;
+use crate::report::replay::Replay;
+use crate::report::reporter::Reporter;
+use crate::report::rows::{Failures, Group, Row};
+use crate::report::target::Target;
+use crate::report::words::seconds;
+use crate::run::event::{Event, Outcome, WorkflowEnded, WorkflowOpen, WorkflowStatus};
+use crate::visible::{Page, visible};
 
 /// Up to this many starts, every one is shown; beyond, only what is not plain success.
 const SHOW_ALL_UP_TO: u64 = 25;
 
-/// Longest result and message in a row, in characters.
-pub(super) const MAX_TEXT: usize = 300;
-
-/// Longest name in a row that somebody else gives, such as a run ID or the type of a failure.
-pub(super) const MAX_NAME: usize = 200;
-
 /// Widest column of Workflow IDs, in columns; longer IDs push the rest of their row to the right.
 const MAX_ID_WIDTH: usize = 44;
 
+/// How a page looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Whether colour is used.
+    pub color: bool,
+    /// Whether signs are drawn in ASCII alone.
+    pub ascii: bool,
+    /// Width of the terminal that shows it, if one does.
+    pub columns: Option<usize>,
+}
+
 /// Collects what the final table shows.
 #[derive(Debug)]
-pub struct Table {
+pub struct Text {
+    target: Target,
+    look: Look,
     /// What came to a good end, if every start is shown.
     rows: BTreeMap<u64, Row>,
     failures: Failures,
@@ -34,12 +43,14 @@ pub struct Table {
     show_all: bool,
 }
 
-impl Table {
+impl Text {
     /// An empty table for an apply of `total` starts. `waits` says whether Workflows end long after
     /// their starts; otherwise a Workflow's end follows its start at once, if at all.
-    pub fn new(total: Option<u64>, waits: bool) -> Self {
+    pub fn new(target: Target, look: Look, total: Option<u64>, waits: bool) -> Self {
         let show_all = total.is_some_and(|total| total <= SHOW_ALL_UP_TO);
-        Table {
+        Text {
+            target,
+            look,
             rows: BTreeMap::new(),
             failures: Failures::default(),
             pending: BTreeMap::new(),
@@ -48,8 +59,7 @@ impl Table {
         }
     }
 
-    /// Takes an event in.
-    pub fn take(&mut self, event: &Event) {
+    fn take(&mut self, event: &Event) {
         match event {
             // What was skipped has one reason, which the last line gives.
             Event::StartFinished(finished) if finished.outcome == Outcome::Skipped => {}
@@ -94,15 +104,11 @@ impl Table {
         }
     }
 
-    /// The table and the summary, for a terminal of so many columns if there is one.
-    pub fn render(
-        &self,
-        summary: &Summary,
-        took: Duration,
-        color: bool,
-        columns: Option<usize>,
-    ) -> Page {
-        let mut page = Page::new(color);
+    /// The table and the summary.
+    fn render(&self, ending: &Ending) -> Page {
+        let columns = self.look.columns;
+        let summary = &ending.summary;
+        let mut page = Page::new(self.look.color);
         let mut parts: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
         parts.extend(self.rows.iter().map(|(index, row)| (*index, vec![row])));
         parts.extend(self.failures.few());
@@ -139,7 +145,7 @@ impl Table {
             "starts"
         };
         let words = summary.starts_in_words();
-        let took = seconds(took);
+        let took = seconds(ending.took());
         page.line(&format!("{} {starts}: {words} in {took}", summary.total));
         if let Some(workflows) = &summary.workflows {
             page.line(&format!("workflows: {}", workflows.in_words()));
@@ -154,75 +160,29 @@ impl Table {
     }
 }
 
-/// An error on one line.
-pub(super) fn error_line(error: &ErrorRecord) -> String {
-    let cause = error
-        .cause
-        .map(|cause| format!(" ({})", cause.as_str()))
-        .unwrap_or_default();
-    let code = error.code.as_str();
-    format!("{code}{cause}: {}", visible_to(&error.message, MAX_TEXT))
-}
-
-/// Why an apply with this summary ended early, as a sentence.
-pub fn reason(stopped: &Stopped, summary: &Summary) -> String {
-    match stopped {
-        Stopped::Interrupt { signal: 1 } => cut_short("hung up", summary),
-        Stopped::Interrupt { signal: 15 } => cut_short("terminated", summary),
-        Stopped::Interrupt { .. } => cut_short("interrupted", summary),
-        Stopped::Failures { count } => {
-            format!("no further starts were made, because {count} had failed (--max-failures)")
-        }
-        Stopped::Timeout => cut_short("the command timeout passed", summary),
-        Stopped::NoConnection { message, .. } => format!("no starts were made: {message}"),
-        Stopped::Refusal { error } => {
-            format!(
-                "no further starts were made, because each would be refused: {}",
-                error_line(error)
-            )
-        }
-        Stopped::Silence { error } => {
-            format!(
-                "no further starts were made, because the service {}: {}",
-                if error.code == GrpcCode::ResourceExhausted {
-                    "refused everything for as long as a start is tried (--retry-for)"
-                } else {
-                    "stopped answering"
-                },
-                error_line(error)
-            )
-        }
-        Stopped::NotWritten { message } => {
-            format!("no further starts were made: cannot write to {message}")
-        }
-        Stopped::Input { message } => format!("no further starts were made: {message}"),
+impl Reporter for Text {
+    fn name(&self) -> String {
+        self.target.name()
     }
-}
 
-/// What was left undone by something that has nothing to do with the starts.
-fn cut_short(by: &str, summary: &Summary) -> String {
-    let undone = if summary.skipped > 0 || summary.unknown > 0 {
-        "no further starts were made"
-    } else if summary.workflows.is_some() {
-        "every start was made, and their Workflows are not waited for any longer"
-    } else {
-        "every start was made"
-    };
-    format!("{by}: {undone}")
-}
-
-/// What to do about an apply that ended early, if that is known.
-pub fn help(stopped: &Stopped) -> Option<&str> {
-    match stopped {
-        Stopped::NoConnection { help, .. } => help.as_deref(),
-        _ => None,
+    fn recall(&mut self, event: &Event) {
+        self.take(event);
     }
-}
 
-/// A duration as people read it.
-pub fn seconds(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..60 => format!("{:.1} s", duration.as_secs_f64()),
-        total => format!("{} min {} s", total / 60, total % 60),
+    fn hear(&mut self, event: &Event) -> io::Result<()> {
+        self.take(event);
+        Ok(())
+    }
+
+    fn finish(&mut self, ending: &Ending, _: &mut Replay) -> io::Result<()> {
+        let page = self.render(ending);
+        self.target.write(|out| {
+            if self.look.ascii {
+                // The one sign of our own that is drawn on pages.
+                out.write_all(page.as_str().replace('…', "...").as_bytes())
+            } else {
+                out.write_all(page.as_str().as_bytes())
+            }
+        })
     }
 }

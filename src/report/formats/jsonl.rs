@@ -1,17 +1,24 @@
 //! Events as lines, for programs that read along.
 
-use std::io::{self, Write};
+use std::fmt;
+use std::io::{self, BufWriter, Write};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::summary::Summary;
+use crate::report::ending::Ending;
+use crate::report::replay::Replay;
+use crate::report::reporter::Reporter;
+use crate::report::summary::Summary;
 use crate::run::event::{
     AnswersMissed, AnswersResumed, ApplyFinished, ApplyStarted, AttemptFailed, Event, PaceChanged,
     QueueUnserved, StartFinished, Stopped, WorkflowEnded, WorkflowOpen,
 };
 use crate::visible;
+
+/// Bytes of lines that may wait.
+const BUFFER: usize = 64 * 1024;
 
 /// A line: an event, and for the last one what it all came to.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -55,14 +62,46 @@ pub struct Finished<'e> {
     exit_code: u8,
 }
 
-/// Writes one event as one line. The last event is left to [`finish`].
-///
-/// # Errors
-/// Writing fails, for example because the reader is gone.
-pub fn write(out: impl Write, event: &Event) -> io::Result<()> {
-    line(
-        out,
-        match event {
+/// Writes each event as a line, as it happens.
+pub struct Jsonl {
+    out: BufWriter<Box<dyn Write + Send>>,
+    /// What the program ends with.
+    exit_code: fn(&Ending) -> u8,
+}
+
+impl fmt::Debug for Jsonl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jsonl").finish_non_exhaustive()
+    }
+}
+
+impl Jsonl {
+    /// Lines for standard output. The last one names the exit code that the program ends with.
+    pub fn new(out: Box<dyn Write + Send>, exit_code: fn(&Ending) -> u8) -> Self {
+        Jsonl {
+            out: BufWriter::with_capacity(BUFFER, out),
+            exit_code,
+        }
+    }
+
+    fn write(&mut self, line: Line<'_>) -> io::Result<()> {
+        let line = serde_json::to_string(&line)?;
+        self.out.write_all(visible::json(&line).as_bytes())?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl Reporter for Jsonl {
+    fn name(&self) -> String {
+        "standard output".to_owned()
+    }
+
+    fn is_vital(&self) -> bool {
+        true
+    }
+
+    fn hear(&mut self, event: &Event) -> io::Result<()> {
+        self.write(match event {
             Event::ApplyStarted(started) => Line::ApplyStarted(started),
             Event::AttemptFailed(failed) => Line::AttemptFailed(failed),
             Event::PaceChanged(changed) => Line::PaceChanged(changed),
@@ -72,32 +111,23 @@ pub fn write(out: impl Write, event: &Event) -> io::Result<()> {
             Event::StartFinished(finished) => Line::StartFinished(finished),
             Event::WorkflowEnded(ended) => Line::WorkflowEnded(ended),
             Event::WorkflowOpen(open) => Line::WorkflowOpen(open),
+            // The last line says what the program ends with, which is not known yet.
             Event::ApplyFinished(_) => return Ok(()),
-        },
-    )
-}
+        })
+    }
 
-/// Writes the last line, when it is known what the program ends with.
-///
-/// # Errors
-/// Writing fails, for example because the reader is gone.
-pub fn finish(
-    out: impl Write,
-    finished: &ApplyFinished,
-    summary: &Summary,
-    exit_code: u8,
-) -> io::Result<()> {
-    let finished = Finished {
-        at: finished.at,
-        stopped: finished.stopped.as_ref(),
-        summary,
-        exit_code,
-    };
-    line(out, Line::ApplyFinished(finished))
-}
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 
-fn line(mut out: impl Write, line: Line<'_>) -> io::Result<()> {
-    let line = serde_json::to_string(&line)?;
-    out.write_all(visible::json(&line).as_bytes())?;
-    out.write_all(b"\n")
+    fn finish(&mut self, ending: &Ending, _: &mut Replay) -> io::Result<()> {
+        let ApplyFinished { at, stopped } = &ending.finished;
+        self.write(Line::ApplyFinished(Finished {
+            at: *at,
+            stopped: stopped.as_ref(),
+            summary: &ending.summary,
+            exit_code: (self.exit_code)(ending),
+        }))?;
+        self.out.flush()
+    }
 }

@@ -1,0 +1,292 @@
+//! Everyone who is told what happens, in one order: the disk, people, the output.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::ending::{Ending, Tally};
+use super::replay::{Recording, Replay, Unread, events};
+use super::reporter::Reporter;
+use crate::journal::Journal;
+use crate::run::event::{ApplyFinished, Event, Stopped};
+
+/// Most events that are taken in one go.
+const BATCH: usize = 256;
+
+/// Longest time that lines wait to be handed to the system. Handing over each batch took a system
+/// call for every ten starts, twice.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Longest time between two looks at how far everything is where nothing happens.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// The reporters of an apply.
+#[derive(Default)]
+pub struct Reporters {
+    tally: Tally,
+    journal: Option<Journal>,
+    displays: Vec<Box<dyn Reporter>>,
+    reports: Vec<Box<dyn Reporter>>,
+    output: Option<Box<dyn Reporter>>,
+    /// Whether results are left out.
+    hides_results: bool,
+    /// The first of those that programs depend on which could not write.
+    failure: Option<Failure>,
+}
+
+/// Something that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{to}: {error}")]
+pub struct Failure {
+    /// What it was written to.
+    pub to: String,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl Failure {
+    /// Whether it is a closed pipe, which is an interrupt and no reason to complain.
+    pub fn reader_is_gone(&self) -> bool {
+        self.error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// How telling what happened has ended.
+#[derive(Debug)]
+pub struct Told {
+    /// What everything came to.
+    pub ending: Ending,
+    /// Why starting was stopped by a journal or an output that could not be written, if it was.
+    pub failure: Option<Failure>,
+    /// The reports that could not be written.
+    pub reports: Vec<Failure>,
+    /// The output, if it could not be written at the end.
+    pub output: Option<Failure>,
+}
+
+impl fmt::Debug for Reporters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporters")
+            .field("tally", &self.tally)
+            .field("journal", &self.journal)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reporters {
+    /// Adds what people watch, such as a bar. It hears first and is gone before anything else is
+    /// shown.
+    #[must_use]
+    pub fn with_display(mut self, display: impl Reporter + 'static) -> Self {
+        self.displays.push(Box::new(display));
+        self
+    }
+
+    /// Adds a report file. They are written in this order, and before the output ends.
+    #[must_use]
+    pub fn with_report(mut self, report: Box<dyn Reporter>) -> Self {
+        self.reports.push(report);
+        self
+    }
+
+    /// Sets what goes to standard output. Default: nothing.
+    #[must_use]
+    pub fn with_output(mut self, output: Option<Box<dyn Reporter>>) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Leaves results out of everything, if `hides` says so.
+    #[must_use]
+    pub fn without_results(mut self, hides: bool) -> Self {
+        self.hides_results = hides;
+        self
+    }
+
+    /// Whether one of them goes through all starts again at the end, so that a journal has to keep
+    /// them, if only a temporary one.
+    pub fn need_outcomes(&self) -> bool {
+        let mut all = self.reports.iter().chain(&self.output);
+        all.any(|reporter| reporter.needs_outcomes())
+    }
+
+    /// Keeps everything in a journal from here on.
+    pub fn keep_in(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
+    /// Takes in what an earlier invocation has finished, before the first event.
+    pub fn recall(&mut self, event: &Event) {
+        self.tally.count(event);
+        for reporter in self.displays.iter_mut().chain(&mut self.reports) {
+            reporter.recall(event);
+        }
+        if let Some(output) = &mut self.output {
+            output.recall(event);
+        }
+    }
+
+    /// Hears everything until the last event. Cancels `stop` when one that programs depend on cannot
+    /// write.
+    pub async fn listen(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut batch = Vec::new();
+        let mut tick = tokio::time::interval(SHOW_EVERY);
+        // What comes after a quiet time is due at once.
+        let mut due = tokio::time::interval(FLUSH_EVERY);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unflushed = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = due.tick(), if unflushed => {
+                    self.flush();
+                    unflushed = false;
+                }
+                count = events.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    for event in batch.drain(..) {
+                        self.hear(event);
+                    }
+                    unflushed = true;
+                }
+                _ = tick.tick() => self.flush(),
+            }
+            if self.failure.is_some() {
+                stop.cancel();
+            }
+        }
+        self.flush();
+        self
+    }
+
+    /// Tells everyone of one event.
+    pub fn hear(&mut self, mut event: Event) {
+        // What is still open has no result.
+        if self.hides_results
+            && let Event::WorkflowEnded(ended) = &mut event
+        {
+            ended.workflow.result = None;
+        }
+        if let Event::ApplyFinished(finished) = &mut event {
+            self.last_words(finished);
+        }
+        self.tell(&event);
+        self.tally.count(&event);
+    }
+
+    /// The last event says whether everything before it could be written.
+    fn last_words(&mut self, finished: &mut ApplyFinished) {
+        self.flush();
+        if let Some(failure) = self.failure.as_ref().filter(|it| !it.reader_is_gone()) {
+            // Nobody interrupted it; this is why the starts were stopped.
+            finished.stopped = Some(Stopped::NotWritten {
+                message: failure.to_string(),
+            });
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.each(|reporter| reporter.hear(event));
+    }
+
+    fn flush(&mut self) {
+        self.each(|reporter| reporter.flush());
+    }
+
+    /// Does something with everyone, in their order. Who cannot write is left out from then on.
+    fn each(&mut self, mut tell: impl FnMut(&mut dyn Reporter) -> io::Result<()>) {
+        let failure = &mut self.failure;
+        let mut failed = |reporter: &mut dyn Reporter| {
+            let Err(error) = tell(reporter) else {
+                return false;
+            };
+            if reporter.is_vital() {
+                let to = reporter.name();
+                failure.get_or_insert(Failure { to, error });
+            }
+            true
+        };
+        if self.journal.as_mut().is_some_and(|it| failed(it)) {
+            self.journal = None;
+        }
+        self.displays.retain_mut(|it| !failed(it.as_mut()));
+        if self.output.as_mut().is_some_and(|it| failed(it.as_mut())) {
+            self.output = None;
+        }
+        self.reports.retain_mut(|it| !failed(it.as_mut()));
+    }
+
+    /// Lets everyone say what it all came to, after the last event.
+    ///
+    /// # Panics
+    /// The first or the last event was not heard.
+    pub fn finish(mut self) -> Told {
+        let mut replay = Replay::of(self.journal.take());
+        self.finish_with(&mut replay)
+    }
+
+    /// Tells everyone what journals hold, as it was told when it happened, in the order of starts.
+    ///
+    /// # Errors
+    /// A journal cannot be read.
+    pub fn replay(mut self, recording: Recording) -> Result<Told, Unread> {
+        let Recording {
+            started,
+            finished,
+            mut replay,
+        } = recording;
+        self.hear(Event::ApplyStarted(started));
+        for record in replay.starts()? {
+            for event in events(record?) {
+                self.hear(event);
+            }
+        }
+        self.hear(Event::ApplyFinished(finished));
+        Ok(self.finish_with(&mut replay))
+    }
+
+    fn finish_with(self, replay: &mut Replay) -> Told {
+        replay.hide_results(self.hides_results);
+        let mut ending = self.tally.end();
+        for mut display in self.displays {
+            // What people watched is over.
+            let _ = display.finish(&ending, replay);
+        }
+        let mut failed = Vec::new();
+        for mut report in self.reports {
+            if let Err(error) = report.finish(&ending, replay) {
+                let to = report.name();
+                failed.push(Failure { to, error });
+            }
+        }
+        let stopped = self.failure.as_ref().is_some_and(|it| !it.reader_is_gone());
+        ending.unwritten = stopped || !failed.is_empty();
+        let mut output = None;
+        if let Some(mut reporter) = self.output
+            && let Err(error) = reporter.finish(&ending, replay)
+        {
+            let to = reporter.name();
+            output = Some(Failure { to, error });
+        }
+        // A reader that has gone has seen enough.
+        output = output.filter(|it| !it.reader_is_gone());
+        ending.unwritten |= output.is_some();
+        Told {
+            ending,
+            failure: self.failure,
+            reports: failed,
+            output,
+        }
+    }
+}
