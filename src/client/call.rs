@@ -14,8 +14,11 @@ use tonic::transport::Channel;
 use tonic::{Code, Extensions, Request, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-use super::RPC_TIMEOUT;
 use super::grpc_only::GrpcOnly;
+
+/// Longest wait for the answer to one call. On expiry the outcome is unknown, and the call is
+/// repeated with the same request ID. Source: sdk-go `internal_utils.go`, the default RPC timeout.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest answer that is read. The service's own limit for what a Workflow returns is 2 MiB.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! Whether the service still knows a run.
 
 use super::Client;
-use crate::run::service::{Description, GrpcCode, Reason, ServiceError, Starter};
+use crate::run::service::{Description, GrpcCode, Lookups, Reason, ServiceError};
 
 impl Client {
     /// Whether the service knows a run, or a run of the chain that it began.

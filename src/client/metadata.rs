@@ -2,7 +2,8 @@
 
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
-use super::connect::{ConnectError, Connection};
+use super::connect_error::ConnectError;
+use super::connection::Connection;
 
 /// The metadata for a connection: who we are, the namespace, the API key, and what the user adds.
 /// The service knows no client of our name and so checks no version. To a client that does not name

@@ -82,6 +82,14 @@ pub(super) fn start_request(
     }
 }
 
+/// A run as requests name it; an empty run ID is the Workflow ID's current one.
+pub(super) fn execution(workflow_id: &str, run_id: &str) -> common::WorkflowExecution {
+    common::WorkflowExecution {
+        workflow_id: workflow_id.to_owned(),
+        run_id: run_id.to_owned(),
+    }
+}
+
 fn reuse_policy(policy: IdReusePolicy) -> WorkflowIdReusePolicy {
     match policy {
         IdReusePolicy::AllowDuplicate => WorkflowIdReusePolicy::AllowDuplicate,

@@ -20,7 +20,7 @@ use super::request_ids::RequestIds;
 use super::retry::backoff;
 use super::service::{ErrorClass, Reason, ServiceError, StartAnswer, StartRequest, Starter};
 use crate::expand::identity::IdempotencyKey;
-use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
+use crate::expand::start::Start;
 
 /// What all starts of an apply share.
 #[derive(Clone, Debug)]
@@ -392,10 +392,7 @@ fn accepted(
     answer: StartAnswer,
     request: &StartRequest,
 ) -> Result<protocol::Answer<String>, ServiceError> {
-    // A request that leaves every run alone is accepted for its own.
-    let leaves_all = request.id_reuse_policy == IdReusePolicy::RejectDuplicate
-        && request.id_conflict_policy == IdConflictPolicy::Fail;
-    if answer.run_id.is_empty() || (leaves_all && !answer.began) {
+    if answer.run_id.is_empty() || (request.leaves_all_runs() && !answer.began) {
         return Err(no_answer());
     }
     Ok(protocol::Answer::Accepted {

@@ -54,7 +54,7 @@ pub async fn run<S: Starter>(
     };
     let (sender, receiver) = mpsc::channel(limits.parallelism);
     let waiter = limits.wait.map(|limits| Waiter {
-        starter,
+        service: starter,
         silence: &silence,
         limits,
         retry_for: context.retry_for,

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{AnswersMissed, AnswersResumed, ErrorRecord, Event};
 use super::service::{
-    Description, ErrorClass, PollKind, RunClose, ServiceError, StartAnswer, StartRequest, Starter,
+    Description, ErrorClass, Lookups, PollKind, RunClose, ServiceError, StartAnswer, StartRequest,
+    Starter,
 };
 use crate::expand::start::Start;
 
@@ -175,7 +176,7 @@ impl Drop for Call<'_> {
     }
 }
 
-/// A [`Starter`] whose every answer is noted.
+/// A service whose every answer is noted.
 pub(super) struct Listening<'a, S> {
     pub(super) starter: &'a S,
     pub(super) silence: &'a Silence,
@@ -194,16 +195,18 @@ impl<S: Starter> Starter for Listening<'_, S> {
         result
     }
 
-    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
-        let call = self.silence.begin(Instant::now());
-        let result = self.starter.describe(workflow_id, run_id).await;
-        call.end(&result);
-        result
-    }
-
     async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let call = self.silence.begin(Instant::now());
         let result = self.starter.terminate(workflow_id, first_run_id).await;
+        call.end(&result);
+        result
+    }
+}
+
+impl<S: Lookups> Lookups for Listening<'_, S> {
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
+        let call = self.silence.begin(Instant::now());
+        let result = self.starter.describe(workflow_id, run_id).await;
         call.end(&result);
         result
     }

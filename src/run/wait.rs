@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, QueueUnserved, StartFinished, WorkflowEnd};
-use super::service::{GrpcCode, PollKind, RunClose, ServiceError, Starter};
+use super::service::{GrpcCode, Lookups, PollKind, RunClose, ServiceError};
 use super::silence::Silence;
 use super::sleep_until;
 use chain::Chain;
@@ -83,7 +83,7 @@ pub struct WaitLimits {
 
 /// Waits for Workflows.
 pub(super) struct Waiter<'a, S> {
-    pub(super) starter: &'a S,
+    pub(super) service: &'a S,
     pub(super) silence: &'a Silence,
     pub(super) limits: WaitLimits,
     /// How long the service may fail to tell about a Workflow before it is given up.
@@ -100,7 +100,7 @@ struct Answered {
     close: Result<Option<RunClose>, ServiceError>,
 }
 
-impl<S: Starter> Waiter<'_, S> {
+impl<S: Lookups> Waiter<'_, S> {
     /// Waits for everything that comes out of `waits`. Each one comes to exactly one
     /// [`Event::WorkflowEnded`] or [`Event::WorkflowOpen`]. A stop, the timeout and a service that
     /// is silent for too long end the waiting.
@@ -158,7 +158,7 @@ impl<S: Starter> Waiter<'_, S> {
     async fn ask(&self, waiting: Waiting, poll: PollKind) -> Answered {
         let began = Instant::now();
         let run_id = waiting.chain.run_id();
-        let answer = self.starter.close(&waiting.workflow_id, run_id, poll);
+        let answer = self.service.close(&waiting.workflow_id, run_id, poll);
         let close = answer.await;
         Answered {
             waiting,
@@ -185,7 +185,7 @@ impl<S: Starter> Waiter<'_, S> {
 
     /// A Task Queue if nobody polls it, as far as the service tells.
     async fn look(&self, task_queue: Arc<str>) -> Option<Arc<str>> {
-        let answer = self.starter.has_pollers(&task_queue).await;
+        let answer = self.service.has_pollers(&task_queue).await;
         // Whoever may start Workflows need not be allowed to ask this.
         answer.is_ok_and(|polled| !polled).then_some(task_queue)
     }

@@ -14,8 +14,8 @@ use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
 use temporal_manifest::run::service::{
-    Description, ErrorClass, ExistingRun, GrpcCode, PollKind, Reason, RunClose, ServiceError,
-    StartAnswer, StartRequest, Starter,
+    Description, ErrorClass, ExistingRun, GrpcCode, Lookups, PollKind, Reason, RunClose,
+    ServiceError, StartAnswer, StartRequest, Starter,
 };
 use temporal_manifest::run::{self, Limits};
 use tokio::sync::mpsc;
@@ -133,15 +133,17 @@ impl Starter for Service {
         }
     }
 
-    async fn describe(&self, _: &str, _: &str) -> Result<Description, ServiceError> {
-        unreachable!("every run is the first of its chain")
-    }
-
     async fn terminate(&self, workflow_id: &str, _: &str) -> Result<(), ServiceError> {
         tokio::time::sleep(self.latency).await;
         let mut runs = self.runs.lock().expect("no test panics here");
         runs.remove(workflow_id);
         Ok(())
+    }
+}
+
+impl Lookups for Service {
+    async fn describe(&self, _: &str, _: &str) -> Result<Description, ServiceError> {
+        unreachable!("every run is the first of its chain")
     }
 
     async fn close(&self, _: &str, _: &str, _: PollKind) -> Result<Option<RunClose>, ServiceError> {

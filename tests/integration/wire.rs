@@ -5,6 +5,7 @@
 //! itself by gRPC reflection. The server may know more than we do; we may not know anything else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::stream;
 use prost::Message as _;
@@ -13,6 +14,8 @@ use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
     FileDescriptorSet, ServiceDescriptorProto,
 };
+use temporal_manifest::client::connect::{self, Connection};
+use temporal_manifest::client::facts::NamespaceState;
 use tonic::transport::Channel;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -34,6 +37,36 @@ async fn proto_agrees_with_the_server() {
         "proto/ differs from the server:\n{}",
         differences.join("\n")
     );
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_is_kept() {
+    let Some(server) = dev_server::shared() else {
+        return;
+    };
+    let prepared = connect::prepare(Connection {
+        address: server.address.clone(),
+        namespace: "default".to_owned(),
+        identity: "facts".to_owned(),
+        tls: None,
+        api_key: None,
+        grpc_meta: Vec::new(),
+        connect_timeout: Duration::from_secs(10),
+    });
+    let client = connect::connect(prepared.expect("the address is plain")).await;
+    let client = client.expect("the server answers");
+    let facts = client.facts();
+    assert!(facts.server_version.starts_with("1."), "{facts:?}");
+    assert!(
+        facts.capabilities.nexus && facts.capabilities.sdk_metadata,
+        "{facts:?}"
+    );
+    let namespace = facts.namespace.as_ref().expect("describing it is allowed");
+    assert_eq!(namespace.state, NamespaceState::Registered);
+    assert!(namespace.id.is_some() && namespace.id.as_deref() == client.namespace_id());
+    // The defaults of a server. Source: temporal `common/dynamicconfig/constants.go`.
+    let limits = (namespace.max_payload_bytes, namespace.max_memo_bytes);
+    assert_eq!(limits, (Some(2 << 20), Some(2 << 20)));
 }
 
 #[test]

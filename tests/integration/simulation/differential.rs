@@ -10,7 +10,7 @@ use temporal_manifest::client::connect::{self, Connection};
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, OnConflict, RetryPolicy, Settings, SourceLine, Start,
 };
-use temporal_manifest::run::service::{self, ErrorClass, GrpcCode, Reason, Starter};
+use temporal_manifest::run::service::{self, ErrorClass, GrpcCode, Lookups, Reason, Starter};
 use tokio::time::Instant;
 
 use super::by_hand::{Command, Hand};

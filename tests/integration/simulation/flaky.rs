@@ -8,8 +8,8 @@ use std::time::Duration;
 use temporal_manifest::expand::start::{IdConflictPolicy, IdReusePolicy, Start};
 use temporal_manifest::run::event::{Outcome, StartFinished};
 use temporal_manifest::run::service::{
-    Description, ErrorClass, ExistingRun, GrpcCode, PollKind, Reason, RunClose, ServiceError,
-    StartAnswer, StartRequest, Starter,
+    Description, ErrorClass, ExistingRun, GrpcCode, Lookups, PollKind, Reason, RunClose,
+    ServiceError, StartAnswer, StartRequest, Starter,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -634,19 +634,21 @@ impl Starter for Line {
         result
     }
 
-    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
-        let (id, run_id) = (workflow_id.to_owned(), run_id.to_owned());
-        self.call(workflow_id, "describe", move |line, _| {
-            line.describe_now(&id, &run_id)
-        })
-        .await
-    }
-
     async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let seen = self.account(workflow_id, |account, _| account.seen);
         let (id, first) = (workflow_id.to_owned(), first_run_id.to_owned());
         self.call(workflow_id, "terminate", move |line, waits| {
             line.terminate_now(&id, &first, seen, waits)
+        })
+        .await
+    }
+}
+
+impl Lookups for Line {
+    async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
+        let (id, run_id) = (workflow_id.to_owned(), run_id.to_owned());
+        self.call(workflow_id, "describe", move |line, _| {
+            line.describe_now(&id, &run_id)
         })
         .await
     }

@@ -374,7 +374,7 @@ impl Making {
     ) {
         let (work, feeder) = fed;
         if let Ok(Some(client)) = &connected {
-            self.started.service.server_version = Some(client.server_version().to_owned());
+            self.started.service.server_version = Some(client.facts().server_version.clone());
         }
         self.started.at = Timestamp::now();
         send(&events, Event::ApplyStarted(self.started)).await;
