@@ -11,7 +11,7 @@ use super::start::{
 };
 use crate::manifest::diagnostic::Code;
 use crate::manifest::document::{
-    DurationText, LinkFields, RetryPolicyFields, StartFields, VersioningOverrideFields,
+    DurationText, LinkFields, RetryPolicyFields, StartFields, Templated, VersioningOverrideFields,
 };
 use crate::manifest::duration;
 use crate::manifest::fields::Fields;
@@ -81,7 +81,7 @@ pub(super) struct Body {
 impl Body {
     pub(super) fn of(read: StartFields) -> Self {
         Body {
-            name: read.name.clone(),
+            name: read.name.as_deref().map(str::to_owned),
             workflow_id: read.workflow_id.clone(),
             workflow_type: read.workflow_type.as_deref().unwrap_or_default().into(),
             task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
@@ -161,72 +161,83 @@ fn too_large(start: &Start) -> Option<Finding> {
 /// What a start carries beside names and payloads.
 pub(super) fn settings(read: StartFields) -> Settings {
     Settings {
-        id_reuse_policy: read.id_reuse_policy,
-        id_conflict_policy: read.id_conflict_policy,
-        execution_timeout: read_duration(read.execution_timeout),
-        run_timeout: read_duration(read.run_timeout),
-        task_timeout: read_duration(read.task_timeout),
-        start_delay: read_duration(read.start_delay),
+        id_reuse_policy: *read.id_reuse_policy,
+        id_conflict_policy: *read.id_conflict_policy,
+        execution_timeout: read_duration(&read.execution_timeout),
+        run_timeout: read_duration(&read.run_timeout),
+        task_timeout: read_duration(&read.task_timeout),
+        start_delay: read_duration(&read.start_delay),
         cron_schedule: read.cron_schedule,
-        retry_policy: read.retry_policy.map(retry_policy),
-        priority: read.priority.map(|priority| Priority {
+        retry_policy: read.retry_policy.0.map(retry_policy),
+        priority: read.priority.0.map(|priority| Priority {
             key: priority.key.unwrap_or(0),
-            fairness_key: priority.fairness_key.unwrap_or_default(),
+            fairness_key: priority.fairness_key.0.unwrap_or_default().0,
             fairness_weight: priority.fairness_weight.unwrap_or(0.0),
         }),
-        versioning_override: read.versioning_override.and_then(versioning_override),
+        versioning_override: read.versioning_override.0.and_then(versioning_override),
         completion_callbacks: read
             .completion_callbacks
+            .0
             .into_iter()
             .flatten()
-            .map(|callback| CompletionCallback {
-                url: callback.url,
-                headers: callback.headers.into_iter().collect(),
+            .map(|Templated(callback)| CompletionCallback {
+                url: callback.url.0.0,
+                headers: callback.headers.0.into_iter().collect(),
             })
             .collect(),
-        links: read.links.into_iter().flatten().filter_map(link).collect(),
-        on_conflict: read.on_conflict.map(|it| OnConflict {
-            attach_request_id: it.attach_request_id,
-            attach_completion_callbacks: it.attach_completion_callbacks,
-            attach_links: it.attach_links,
+        links: read
+            .links
+            .0
+            .into_iter()
+            .flatten()
+            .filter_map(|Templated(it)| link(it))
+            .collect(),
+        on_conflict: read.on_conflict.0.map(|it| OnConflict {
+            attach_request_id: *it.attach_request_id,
+            attach_completion_callbacks: *it.attach_completion_callbacks,
+            attach_links: *it.attach_links,
         }),
         fail_existing: read.fail_existing.unwrap_or(false),
     }
 }
 
 /// A duration that `manifest::check` has read before.
-fn read_duration(text: Option<DurationText>) -> Option<std::time::Duration> {
-    text.and_then(|text| duration::parse(&text.0).ok())
+fn read_duration(text: &Option<DurationText>) -> Option<std::time::Duration> {
+    text.as_ref().and_then(|text| duration::parse(&text.0).ok())
 }
 
 fn retry_policy(fields: RetryPolicyFields) -> RetryPolicy {
     RetryPolicy {
-        initial_interval: read_duration(fields.initial_interval),
-        backoff_coefficient: fields.backoff_coefficient,
-        maximum_interval: read_duration(fields.maximum_interval),
+        initial_interval: read_duration(&fields.initial_interval),
+        backoff_coefficient: *fields.backoff_coefficient,
+        maximum_interval: read_duration(&fields.maximum_interval),
         maximum_attempts: fields.maximum_attempts.unwrap_or(0),
-        non_retryable_error_types: fields.non_retryable_error_types.unwrap_or_default(),
+        non_retryable_error_types: fields.non_retryable_error_types.0.unwrap_or_default(),
     }
 }
 
 fn versioning_override(fields: VersioningOverrideFields) -> Option<VersioningOverride> {
-    match fields.pinned {
+    match fields.pinned.0 {
         Some(pinned) => Some(VersioningOverride::Pinned {
             deployment_name: pinned.deployment_name,
             build_id: pinned.build_id,
         }),
-        None => fields.auto_upgrade.map(|_| VersioningOverride::AutoUpgrade),
+        None => fields
+            .auto_upgrade
+            .0
+            .0
+            .then_some(VersioningOverride::AutoUpgrade),
     }
 }
 
 fn link(fields: LinkFields) -> Option<Link> {
-    match (fields.workflow_event, fields.batch_job) {
+    match (fields.workflow_event.0, fields.batch_job.0) {
         (Some(event), _) => Some(Link::WorkflowEvent {
             namespace: event.namespace,
             workflow_id: event.workflow_id,
             run_id: event.run_id,
-            event_id: event.event_id,
-            event_type: event.event_type,
+            event_id: *event.event_id,
+            event_type: *event.event_type,
         }),
         (None, job) => job.map(|job| Link::BatchJob { job_id: job.job_id }),
     }

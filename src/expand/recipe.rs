@@ -218,10 +218,10 @@ fn body(
         }
     };
     findings.extend(check::check(&read));
-    let mut text = |field: &str, value: Option<&String>| match value {
+    let mut text = |field: &str, value: Option<&str>| match value {
         None => Text::Absent,
         Some(value) if !crate::manifest::node::holds_expression(value) => {
-            Text::Constant(value.as_str().into())
+            Text::Constant(value.into())
         }
         Some(value) => match compiler.text(value, &[field.into()]) {
             Ok(template) => {
@@ -237,12 +237,12 @@ fn body(
         },
     };
     let texts = Texts {
-        name: text("name", read.name.as_ref()),
-        workflow_id: text(WORKFLOW_ID, read.workflow_id.as_ref()),
-        workflow_type: text("type", read.workflow_type.as_ref()),
-        task_queue: text("taskQueue", read.task_queue.as_ref()),
-        static_summary: text("staticSummary", read.static_summary.as_ref()),
-        static_details: text("staticDetails", read.static_details.as_ref()),
+        name: text("name", read.name.as_deref()),
+        workflow_id: text(WORKFLOW_ID, read.workflow_id.as_deref()),
+        workflow_type: text("type", read.workflow_type.as_deref()),
+        task_queue: text("taskQueue", read.task_queue.as_deref()),
+        static_summary: text("staticSummary", read.static_summary.as_deref()),
+        static_details: text("staticDetails", read.static_details.as_deref()),
         settings: Arc::new(build::settings(read)),
     };
     Some(BodyTemplate::Texts(Box::new(texts)))

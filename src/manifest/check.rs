@@ -68,14 +68,14 @@ fn required(start: &StartFields, findings: &mut Vec<Finding>) {
 
 fn names(start: &StartFields, findings: &mut Vec<Finding>) {
     let fields = [
-        ("workflowId", &start.workflow_id),
-        ("type", &start.workflow_type),
-        ("taskQueue", &start.task_queue),
-        ("name", &start.name),
+        ("workflowId", start.workflow_id.as_deref()),
+        ("type", start.workflow_type.as_deref()),
+        ("taskQueue", start.task_queue.as_deref()),
+        ("name", start.name.as_deref()),
     ];
     for (name, value) in fields {
         // What an expression comes to is checked when it is evaluated.
-        let written = value.as_deref().filter(|value| !holds_expression(value));
+        let written = value.filter(|value| !holds_expression(value));
         findings.extend(written.and_then(|value| text_field(name, value)));
     }
 }
@@ -136,7 +136,7 @@ fn invisible(name: &str, value: &str) -> Option<Finding> {
 }
 
 fn policies(start: &StartFields, findings: &mut Vec<Finding>) {
-    match (start.id_reuse_policy, start.id_conflict_policy) {
+    match (*start.id_reuse_policy, *start.id_conflict_policy) {
         (Some(IdReusePolicy::RejectDuplicate), Some(IdConflictPolicy::TerminateExisting)) => {
             findings.push(
                 Finding::new(
@@ -170,8 +170,8 @@ fn combinations(start: &StartFields, findings: &mut Vec<Finding>) {
             .with_help("remove one of the two"),
         );
     }
-    if let Some(on_conflict) = &start.on_conflict {
-        if start.id_conflict_policy != Some(IdConflictPolicy::UseExisting) {
+    if let Some(on_conflict) = &*start.on_conflict {
+        if *start.id_conflict_policy != Some(IdConflictPolicy::UseExisting) {
             findings.push(
                 Finding::new(
                     Code::ConflictingFields,
@@ -182,7 +182,7 @@ fn combinations(start: &StartFields, findings: &mut Vec<Finding>) {
                 .with_help("add `idConflictPolicy: UseExisting`, or remove `onConflict`"),
             );
         }
-        if on_conflict.attach_completion_callbacks && !on_conflict.attach_request_id {
+        if *on_conflict.attach_completion_callbacks && !*on_conflict.attach_request_id {
             findings.push(
                 Finding::new(
                     Code::ConflictingFields,
@@ -229,10 +229,10 @@ fn durations(start: &StartFields, findings: &mut Vec<Finding>) {
 
 /// Source: temporal `common/util.go` `EnsureDefaults`/`ValidateRetryPolicy`.
 fn retry_policy(start: &StartFields, findings: &mut Vec<Finding>) {
-    let Some(retry) = &start.retry_policy else {
+    let Some(retry) = &*start.retry_policy else {
         return;
     };
-    if retry.maximum_attempts == Some(1) {
+    if *retry.maximum_attempts == Some(1) {
         return;
     }
     let parsed =
@@ -328,8 +328,8 @@ fn attachments(start: &StartFields, findings: &mut Vec<Finding>) {
 }
 
 fn advice(start: &StartFields, findings: &mut Vec<Finding>) {
-    let fails_existing = start.fail_existing == Some(true);
-    if start.id_conflict_policy == Some(IdConflictPolicy::Fail) && !fails_existing {
+    let fails_existing = *start.fail_existing == Some(true);
+    if *start.id_conflict_policy == Some(IdConflictPolicy::Fail) && !fails_existing {
         findings.push(
             Finding::new(
                 Code::Advice,
@@ -375,7 +375,7 @@ fn advice(start: &StartFields, findings: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::document::RetryPolicyFields;
+    use crate::manifest::document::{RetryPolicyFields, Templated};
 
     fn start() -> StartFields {
         StartFields {
@@ -402,8 +402,8 @@ mod tests {
                 .chain([None])
             {
                 let start = StartFields {
-                    id_reuse_policy: reuse,
-                    id_conflict_policy: conflict,
+                    id_reuse_policy: Templated(reuse),
+                    id_conflict_policy: Templated(conflict),
                     ..start()
                 };
                 let refused = (reuse == Some(IdReusePolicy::RejectDuplicate)
@@ -417,19 +417,19 @@ mod tests {
 
     #[test]
     fn a_retry_policy_of_one_attempt_is_not_looked_at() {
+        let duration = |text: &str| Templated(Some(DurationText(text.to_owned())));
         let retry = |attempts| RetryPolicyFields {
-            initial_interval: Some(DurationText("10s".to_owned())),
-            backoff_coefficient: None,
-            maximum_interval: Some(DurationText("1s".to_owned())),
-            maximum_attempts: attempts,
-            non_retryable_error_types: None,
+            initial_interval: duration("10s"),
+            maximum_interval: duration("1s"),
+            maximum_attempts: Templated(attempts),
+            ..RetryPolicyFields::default()
         };
         let once = StartFields {
-            retry_policy: Some(retry(Some(1))),
+            retry_policy: Templated(Some(retry(Some(1)))),
             ..start()
         };
         let often = StartFields {
-            retry_policy: Some(retry(None)),
+            retry_policy: Templated(Some(retry(None))),
             ..start()
         };
         assert_eq!(codes(&once), []);

@@ -7,11 +7,12 @@ use serde_json::Value as JsonValue;
 
 use super::check;
 use super::diagnostic::Code;
+use super::document::templated;
+use super::duration;
 use super::finding::{Finding, Rewrite};
 use super::kinds::Definition;
 use super::locate::Step;
 use super::node::{Node, Value};
-use super::schema;
 use super::spelling::{fold, nearest, same_word};
 use super::words::{flow, flow_node, invalid_duration, kind_word, list, name_of};
 
@@ -111,14 +112,12 @@ impl Explainer {
         found: Option<&Node>,
     ) -> Finding {
         let text = found.and_then(Node::as_str).unwrap_or_default();
-        if pattern == schema::DURATION_OR_EXPRESSION {
+        if templated::meant(pattern) == duration::PATTERN {
             return invalid_duration(path, name, text);
         }
-        if pattern == schema::WHOLE_EXPRESSION {
-            let types = self.definition.schema.at(&path).map(|it| &it["type"]);
-            let types = types.and_then(JsonValue::as_array).into_iter().flatten();
-            let types = types.filter_map(|kind| kind.as_str()?.parse::<JsonType>().ok());
-            let types = types.fold(JsonTypeSet::empty(), JsonTypeSet::insert);
+        if templated::is_for_no_text(pattern) {
+            let types = self.definition.schema.at(&path).map(templated::types);
+            let types = types.unwrap_or_else(JsonTypeSet::empty);
             return self.wrong_type(path, name, &TypeKind::Multiple(types), found);
         }
         let message = format!("{name} cannot be `{}`", super::scalar::shorten(text));
@@ -224,18 +223,15 @@ impl Explainer {
     ) -> Finding {
         let schema = self.definition.schema.at(&path);
         // Where a value is no text, a string is only another way to write an expression.
-        let takes_expressions = schema
-            .and_then(|it| it.get("pattern"))
-            .is_some_and(|it| it == schema::WHOLE_EXPRESSION);
-        let is_meant = |kind: &JsonType| !(takes_expressions && *kind == JsonType::String);
+        let is_no_text = schema.is_some_and(templated::is_no_text);
+        let is_meant = |kind: &JsonType| !(is_no_text && *kind == JsonType::String);
         let wanted: Vec<JsonType> = match kind {
             TypeKind::Single(single) => vec![*single],
             TypeKind::Multiple(set) => set.iter().filter(|kind| *kind != JsonType::Null).collect(),
         };
         let wanted: Vec<JsonType> = wanted.into_iter().filter(is_meant).collect();
-        let is_duration = schema
-            .and_then(|it| it.get("pattern"))
-            .is_some_and(|it| it == schema::DURATION_OR_EXPRESSION);
+        let pattern = schema.and_then(|it| it.get("pattern")?.as_str());
+        let is_duration = pattern.is_some_and(|it| templated::meant(it) == duration::PATTERN);
         let words: Vec<&str> = if is_duration {
             vec!["a duration"]
         } else {

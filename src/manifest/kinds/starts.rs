@@ -11,7 +11,7 @@ use super::envelope::{Envelope, OfKind};
 use crate::manifest::check;
 use crate::manifest::committed::Schema;
 use crate::manifest::diagnostic::{Code, Diagnostic};
-use crate::manifest::document::{Named, StartFields};
+use crate::manifest::document::{AnyMap, StartFields};
 use crate::manifest::explain::explain;
 use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;
@@ -71,7 +71,7 @@ pub struct StartsDocument {
     /// Values for expressions, as `${{ vars.NAME }}`. What stands here is the default; `--var` and
     /// `--var-file` override it and keep its type.
     #[schemars(title = "Variables", example = json!({"month": "2026-11"}))]
-    pub vars: Option<Named>,
+    pub vars: Option<AnyMap>,
     /// For Workflow types, the JSON Schema of their list of arguments: a schema, or the path of a
     /// file with one, relative to the manifest. Every start of the type is checked.
     #[schemars(
@@ -79,7 +79,7 @@ pub struct StartsDocument {
         example = json!({"BillCustomer": "schemas/bill-customer.json"}),
         extend("additionalProperties" = {"type": ["object", "boolean", "string"]})
     )]
-    pub arg_schemas: Option<Named>,
+    pub arg_schemas: Option<AnyMap>,
     /// Fields that every start has unless it sets them itself. A start's field replaces the
     /// default as a whole; `null` in a start unsets it. Any field of a start may stand here except
     /// `workflowId`, `name` and `forEach`.
