@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::folder::Folder;
-use super::payload::{self, MAX_REQUEST_BYTES, Payload};
-use super::payload_template::{Named, below};
+use super::payload::{MAX_REQUEST_BYTES, Payload};
+use super::payload_template::{NamedPayloads, encode_all, in_order};
 use super::start::{
     CompletionCallback, Link, OnConflict, Priority, RetryPolicy, Settings, SourceLine, Start,
     VersioningOverride,
@@ -59,9 +59,14 @@ pub(super) fn start(
     let read = read(fields)?;
     let mut findings = Vec::new();
     let payloads = Payloads {
-        args: encode_list(fields.get("args"), folder, &mut findings),
-        memo: encode_map("memo", fields, folder, &mut findings),
-        headers: encode_map("headers", fields, folder, &mut findings),
+        args: in_order(encode_all(
+            "args",
+            fields.get("args"),
+            folder,
+            &mut findings,
+        )),
+        memo: encode_all("memo", fields.get("memo"), folder, &mut findings),
+        headers: encode_all("headers", fields.get("headers"), folder, &mut findings),
         search_attributes: encode_search_attributes(fields.get(SEARCH_ATTRIBUTES), &mut findings),
     };
     assemble(index, source, Body::of(read), payloads, findings)
@@ -95,9 +100,9 @@ impl Body {
 /// A start's payloads.
 pub(super) struct Payloads {
     pub(super) args: Vec<Payload>,
-    pub(super) memo: Named,
-    pub(super) headers: Named,
-    pub(super) search_attributes: Named,
+    pub(super) memo: NamedPayloads,
+    pub(super) headers: NamedPayloads,
+    pub(super) search_attributes: NamedPayloads,
 }
 
 /// Puts a start together, unless something is wrong with it.
@@ -243,39 +248,6 @@ fn link(fields: LinkFields) -> Option<Link> {
     }
 }
 
-fn encode_list(
-    list: Option<&Node>,
-    folder: Folder<'_>,
-    findings: &mut Vec<Finding>,
-) -> Vec<Payload> {
-    let items = list.map_or(&[][..], Node::items).iter().enumerate();
-    items
-        .filter_map(|(index, item)| {
-            keep(
-                payload::encode(item, folder),
-                &["args".into(), index.into()],
-                findings,
-            )
-        })
-        .collect()
-}
-
-fn encode_map(
-    field: &str,
-    fields: &Fields<'_>,
-    folder: Folder<'_>,
-    findings: &mut Vec<Finding>,
-) -> Named {
-    let entries = fields.get(field).map_or(&[][..], Node::entries).iter();
-    entries
-        .filter_map(|(key, value)| {
-            let path = [field.into(), Step::Key(key.text.to_string())];
-            let payload = keep(payload::encode(value, folder), &path, findings)?;
-            Some((Arc::from(&*key.text), payload))
-        })
-        .collect()
-}
-
 /// The field of a start that search attributes are in.
 pub(super) const SEARCH_ATTRIBUTES: &str = "searchAttributes";
 
@@ -284,7 +256,7 @@ pub(super) const SEARCH_ATTRIBUTES: &str = "searchAttributes";
 pub(super) fn encode_search_attributes(
     attributes: Option<&Node>,
     findings: &mut Vec<Finding>,
-) -> Named {
+) -> NamedPayloads {
     let entries = attributes.map_or(&[][..], Node::entries);
     if entries.len() > MAX_SEARCH_ATTRIBUTES {
         findings.push(Finding::new(
@@ -345,20 +317,6 @@ fn encode_search_attribute(name: &str, value: &Node) -> Result<Payload, Finding>
     let path = vec![SEARCH_ATTRIBUTES.into(), Step::Key(name.to_owned())];
     let code = Code::InvalidSearchAttribute;
     Err(Finding::new(code, path, message).with_help(help).at_key())
-}
-
-fn keep(
-    encoded: Result<Payload, Vec<Finding>>,
-    path: &[Step],
-    findings: &mut Vec<Finding>,
-) -> Option<Payload> {
-    match encoded {
-        Ok(payload) => Some(payload),
-        Err(found) => {
-            findings.append(&mut below(path, found));
-            None
-        }
-    }
 }
 
 /// Bytes that a start takes in a request, without protobuf's own few.

@@ -20,6 +20,14 @@ const MAX_COMPILED: usize = 10_000;
 pub(super) struct Shared {
     compiled: RefCell<HashMap<Box<str>, Arc<Compiled>>>,
     count: Cell<usize>,
+    names_invocation: Cell<bool>,
+}
+
+impl Shared {
+    /// Whether what one of them comes to may differ from one invocation to the next.
+    pub(super) fn names_invocation(&self) -> bool {
+        self.names_invocation.get()
+    }
 }
 
 /// What values are compiled with.
@@ -45,6 +53,21 @@ impl Compiler<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Notes whether an expression that is compiled names the invocation.
+    pub(super) fn note_invocation(&self, is_named: bool) {
+        let noted = &self.shared.names_invocation;
+        noted.set(noted.get() || is_named);
+    }
+
+    /// Compiles something, and tells whether an expression in it names the invocation.
+    pub(super) fn watch_invocation<T>(&self, compile: impl FnOnce() -> T) -> (T, bool) {
+        let before = self.shared.names_invocation.replace(false);
+        let compiled = compile();
+        let is_named = self.shared.names_invocation();
+        self.note_invocation(before);
+        (compiled, is_named)
     }
 
     /// Compiles an expression, unless an equal one has been.

@@ -118,6 +118,7 @@ impl Expression {
         for path in expression.paths() {
             check_path(&path, compiler.constants, compiler.has_row)?;
         }
+        compiler.note_invocation(expression.names_invocation());
         Ok(expression)
     }
 
@@ -141,7 +142,7 @@ impl Expression {
     }
 
     /// Whether what it comes to may differ from one invocation to the next.
-    pub(super) fn names_invocation(&self) -> bool {
+    fn names_invocation(&self) -> bool {
         match self {
             Expression::Lookup { name, .. } => *name == Name::Invocation,
             Expression::Jinja(compiled) => compiled.names(false).contains("invocation"),

@@ -9,6 +9,7 @@ mod budget;
 mod build;
 mod casts;
 mod compiler;
+mod computed;
 mod concatenation;
 mod content;
 mod expression;

@@ -10,7 +10,7 @@ use super::expression::Outcome;
 use super::scope::Scope;
 use super::template::{Template, TemplateProblem};
 use crate::manifest::diagnostic::Code;
-use crate::manifest::finding::Finding;
+use crate::manifest::finding::{Finding, keep};
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value, holds_expression};
 
@@ -29,17 +29,6 @@ pub(super) enum NodeTemplate {
 }
 
 impl Compiler<'_> {
-    /// Compiles a text that holds an expression.
-    ///
-    /// # Errors
-    /// Everything that is wrong with its expressions, at `path`.
-    pub(super) fn text(&self, text: &str, path: &[Step]) -> Result<Template, Vec<Finding>> {
-        Template::compile(text, *self).map_err(|problems| {
-            let problems = problems.into_iter();
-            problems.map(|problem| finding(problem, path)).collect()
-        })
-    }
-
     /// Compiles the value at `path`.
     ///
     /// # Errors
@@ -58,7 +47,7 @@ impl Compiler<'_> {
                 let mut list = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
                     path.push(index.into());
-                    collect(self.node(item, path), &mut findings, |it| list.push(it));
+                    list.extend(keep(self.node(item, path), &mut findings));
                     path.pop();
                 }
                 NodeTemplate::List(list)
@@ -80,16 +69,19 @@ impl Compiler<'_> {
                             ),
                         );
                     }
-                    collect(self.node(value, path), &mut findings, |it| {
-                        map.push((key.clone(), it));
-                    });
+                    let template = keep(self.node(value, path), &mut findings);
+                    map.extend(template.map(|template| (key.clone(), template)));
                     path.pop();
                 }
                 NodeTemplate::Map(map)
             }
             _ => {
                 let text = node.as_str().unwrap_or_default();
-                let template = self.text(text, path)?;
+                let template = Template::compile(text, *self).map_err(|problems| {
+                    let problems = problems.into_iter();
+                    let findings = problems.map(|problem| finding(problem, path));
+                    findings.collect::<Vec<_>>()
+                })?;
                 NodeTemplate::Text {
                     template,
                     path: path.clone(),
@@ -104,15 +96,8 @@ impl Compiler<'_> {
     }
 }
 
-fn collect<T>(result: Result<T, Vec<Finding>>, findings: &mut Vec<Finding>, keep: impl FnOnce(T)) {
-    match result {
-        Ok(value) => keep(value),
-        Err(mut more) => findings.append(&mut more),
-    }
-}
-
 /// A template's problem as a finding about the value at `path`.
-pub(super) fn finding(problem: TemplateProblem, path: &[Step]) -> Finding {
+fn finding(problem: TemplateProblem, path: &[Step]) -> Finding {
     let TemplateProblem { problem, written } = problem;
     Finding {
         help: problem.help,
@@ -136,16 +121,6 @@ pub(super) fn cell_in(text: &str) -> Option<String> {
 }
 
 impl NodeTemplate {
-    /// Whether what it comes to may differ from one invocation to the next.
-    pub(super) fn names_invocation(&self) -> bool {
-        match self {
-            NodeTemplate::Constant(_) => false,
-            NodeTemplate::Text { template, .. } => template.names_invocation(),
-            NodeTemplate::List(items) => items.iter().any(NodeTemplate::names_invocation),
-            NodeTemplate::Map(entries) => entries.iter().any(|(_, it)| it.names_invocation()),
-        }
-    }
-
     /// What it comes to.
     ///
     /// # Errors
@@ -183,7 +158,7 @@ impl NodeTemplate {
     /// The first expression that fails.
     pub(super) fn to_json(&self, scope: &Scope<'_>) -> Result<Vec<u8>, Finding> {
         let failed = Cell::new(None);
-        let evaluated = Evaluated {
+        let evaluated = Writing {
             template: self,
             scope,
             failed: &failed,
@@ -197,15 +172,15 @@ impl NodeTemplate {
 }
 
 /// A template that is evaluated while it is written, so that no value is made only to be written.
-struct Evaluated<'t> {
+struct Writing<'t> {
     template: &'t NodeTemplate,
     scope: &'t Scope<'t>,
     failed: &'t Cell<Option<Finding>>,
 }
 
-impl Evaluated<'_> {
-    fn part<'t>(&'t self, template: &'t NodeTemplate) -> Evaluated<'t> {
-        Evaluated {
+impl Writing<'_> {
+    fn part<'t>(&'t self, template: &'t NodeTemplate) -> Writing<'t> {
+        Writing {
             template,
             scope: self.scope,
             failed: self.failed,
@@ -213,7 +188,7 @@ impl Evaluated<'_> {
     }
 }
 
-impl Serialize for Evaluated<'_> {
+impl Serialize for Writing<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.template {
             NodeTemplate::Constant(node) => node.serialize(serializer),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::compiler::Compiler;
+use super::computed::Computed;
 use super::folder::Folder;
-use super::node_template::{NodeTemplate, finding};
+use super::node_template::NodeTemplate;
 use super::payload::{self, Payload};
 use super::scope::Scope;
-use super::template::Template;
 use crate::manifest::diagnostic::Code;
-use crate::manifest::finding::{Finding, Rewrite};
+use crate::manifest::finding::{Finding, Rewrite, keep};
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Node, Value};
 
@@ -19,7 +19,7 @@ pub(super) enum PayloadTemplate {
     /// The same for every row.
     Constant(Payload),
     /// A text with expressions, which may come to `null`.
-    Text { template: Template, path: Vec<Step> },
+    Data(NodeTemplate),
     /// A value that becomes JSON.
     Json(NodeTemplate),
     /// A payload that is given byte for byte.
@@ -34,74 +34,60 @@ impl PayloadTemplate {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(super) fn compile(
+    fn compile(
         node: &Node,
         path: &[Step],
         compiler: Compiler<'_>,
         folder: Folder<'_>,
     ) -> Result<Self, Vec<Finding>> {
-        let below = |findings| below(path, findings);
         if !node.holds_expression() {
-            let payload = payload::encode(node, folder).map_err(below)?;
-            return Ok(PayloadTemplate::Constant(payload));
+            return encode(node, path, folder).map(PayloadTemplate::Constant);
         }
-        if let Some(text) = node.as_str() {
-            return Ok(PayloadTemplate::Text {
-                template: compiler.text(text, path)?,
-                path: path.to_vec(),
-            });
+        let compile = |node: &Node| compiler.node(node, &mut path.to_vec());
+        if node.as_str().is_some() {
+            return compile(node).map(PayloadTemplate::Data);
         }
         if payload::is_given(node) {
             return Ok(PayloadTemplate::Given {
-                given: compiler.node(node, &mut path.to_vec())?,
+                given: compile(node)?,
                 path: path.to_vec(),
             });
         }
-        let value = payload::json_value(node).map_err(below)?;
-        Ok(PayloadTemplate::Json(
-            compiler.node(&value, &mut path.to_vec())?,
-        ))
-    }
-
-    pub(super) fn names_invocation(&self) -> bool {
-        match self {
-            PayloadTemplate::Constant(_) => false,
-            PayloadTemplate::Text { template, .. } => template.names_invocation(),
-            PayloadTemplate::Json(value) => value.names_invocation(),
-            PayloadTemplate::Given { given, .. } => given.names_invocation(),
-        }
+        let value = payload::json_value(node).map_err(|findings| below(path, findings))?;
+        compile(&value).map(PayloadTemplate::Json)
     }
 
     /// The payload for a row.
     ///
     /// # Errors
     /// An expression fails, or what it comes to gives no payload.
-    pub(super) fn evaluate(
-        &self,
-        scope: &Scope<'_>,
-        folder: Folder<'_>,
-    ) -> Result<Payload, Vec<Finding>> {
+    fn evaluate(&self, scope: &Scope<'_>, folder: Folder<'_>) -> Result<Payload, Vec<Finding>> {
+        let one = |finding| vec![finding];
         match self {
             PayloadTemplate::Constant(payload) => Ok(payload.clone()),
-            PayloadTemplate::Text { template, path } => {
-                let outcome = template.evaluate(scope);
-                let outcome = outcome.map_err(|problem| vec![finding(problem, path)])?;
-                Ok(payload::encode_data(&outcome.into_node()))
+            PayloadTemplate::Data(template) => {
+                let node = template.evaluate(scope).map_err(one)?;
+                Ok(payload::encode_data(&node))
             }
             PayloadTemplate::Json(value) => {
-                let json = value.to_json(scope).map_err(|it| vec![it])?;
+                let json = value.to_json(scope).map_err(one)?;
                 Ok(Payload::new("json/plain", json))
             }
             PayloadTemplate::Given { given, path } => {
-                let node = given.evaluate(scope).map_err(|it| vec![it])?;
-                payload::encode(&node, folder).map_err(|findings| below(path, findings))
+                let node = given.evaluate(scope).map_err(one)?;
+                encode(&node, path, folder)
             }
         }
     }
 }
 
+/// The payload of the value at `path`.
+fn encode(node: &Node, path: &[Step], folder: Folder<'_>) -> Result<Payload, Vec<Finding>> {
+    payload::encode(node, folder).map_err(|findings| below(path, findings))
+}
+
 /// Moves findings about a part of a value below the path of the value.
-pub(super) fn below(path: &[Step], findings: Vec<Finding>) -> Vec<Finding> {
+fn below(path: &[Step], findings: Vec<Finding>) -> Vec<Finding> {
     let moved = findings.into_iter().map(|mut finding| {
         finding.path.splice(0..0, path.iter().cloned());
         finding
@@ -109,175 +95,148 @@ pub(super) fn below(path: &[Step], findings: Vec<Finding>) -> Vec<Finding> {
     moved.collect()
 }
 
-/// A list of payloads.
-#[derive(Debug)]
-pub(super) enum ListTemplate {
-    Items(Vec<PayloadTemplate>),
-    /// One expression that comes to a list.
-    Whole {
-        template: Template,
-        path: Vec<Step>,
-    },
+/// What the payloads of a field are told apart by: nothing but their order, or names.
+pub(super) trait Key: Clone {
+    /// What a person calls a value that holds them.
+    const HOLDER: &'static str;
+
+    /// The values that a value holds, unless it is something else.
+    fn values(node: &Node) -> Option<Vec<(Self, &Node)>>;
+
+    /// The step to a value from what holds it.
+    fn step(&self, position: usize) -> Step;
 }
 
-/// Payloads by name.
-#[derive(Debug)]
-pub(super) enum MapTemplate {
-    Entries(Vec<(Arc<str>, PayloadTemplate)>),
-    /// One expression that comes to a map.
-    Whole {
-        template: Template,
-        path: Vec<Step>,
-    },
+impl Key for () {
+    const HOLDER: &'static str = "a list";
+
+    fn values(node: &Node) -> Option<Vec<(Self, &Node)>> {
+        let is_list = matches!(node.value, Value::List(_));
+        is_list.then(|| node.items().iter().map(|item| ((), item)).collect())
+    }
+
+    fn step(&self, position: usize) -> Step {
+        position.into()
+    }
+}
+
+impl Key for Arc<str> {
+    const HOLDER: &'static str = "a map";
+
+    fn values(node: &Node) -> Option<Vec<(Self, &Node)>> {
+        let is_map = matches!(node.value, Value::Map(_));
+        let entries = node.entries().iter();
+        is_map.then(|| {
+            entries
+                .map(|(key, it)| (Arc::from(&*key.text), it))
+                .collect()
+        })
+    }
+
+    fn step(&self, _: usize) -> Step {
+        Step::Key(self.to_string())
+    }
 }
 
 /// Payloads by name, in the order written.
-pub(super) type Named = Vec<(Arc<str>, Payload)>;
+pub(super) type NamedPayloads = Vec<(Arc<str>, Payload)>;
 
-impl ListTemplate {
+/// A field that holds payloads.
+#[derive(Debug)]
+pub(super) struct PayloadsTemplate<K> {
+    field: &'static str,
+    /// Each is written out, or one expression comes to all of them.
+    payloads: Computed<Vec<(K, PayloadTemplate)>>,
+}
+
+impl<K: Key> PayloadsTemplate<K> {
+    /// Compiles a field.
     pub(super) fn compile(
-        field: &str,
+        field: &'static str,
         node: Option<&Node>,
         compiler: Compiler<'_>,
         folder: Folder<'_>,
         findings: &mut Vec<Finding>,
     ) -> Self {
-        if let Some((template, path)) = whole_field(field, node, compiler, findings) {
-            return ListTemplate::Whole { template, path };
-        }
-        let items = node.map_or(&[][..], Node::items).iter().enumerate();
-        let items = items.filter_map(|(index, item)| {
-            let path = [field.into(), index.into()];
-            keep(
-                PayloadTemplate::compile(item, &path, compiler, folder),
-                findings,
-            )
-        });
-        ListTemplate::Items(items.collect())
+        let whole = node.filter(|node| node.as_str().is_some());
+        let whole = whole.map(|node| compiler.node(node, &mut vec![field.into()]));
+        let payloads = match whole.and_then(|whole| keep(whole, findings)) {
+            Some(template) => Computed::Template(template),
+            None => Computed::Fixed(each(field, node, findings, |node, path| {
+                PayloadTemplate::compile(node, path, compiler, folder)
+            })),
+        };
+        PayloadsTemplate { field, payloads }
     }
 
-    pub(super) fn names_invocation(&self) -> bool {
-        match self {
-            ListTemplate::Items(items) => items.iter().any(PayloadTemplate::names_invocation),
-            ListTemplate::Whole { template, .. } => template.names_invocation(),
-        }
-    }
-
+    /// The payloads for a row, as far as there is nothing wrong with them.
     pub(super) fn evaluate(
         &self,
         scope: &Scope<'_>,
         folder: Folder<'_>,
         findings: &mut Vec<Finding>,
-    ) -> Vec<Payload> {
-        match self {
-            ListTemplate::Items(items) => items
-                .iter()
-                .filter_map(|item| keep(item.evaluate(scope, folder), findings))
-                .collect(),
-            ListTemplate::Whole { template, path } => {
-                let Some(node) = whole(template, scope, path, findings) else {
-                    return Vec::new();
-                };
-                match &node.value {
-                    Value::Null => Vec::new(),
-                    Value::List(items) => items.iter().map(payload::encode_data).collect(),
-                    _ => {
-                        findings.push(wrong_type(path, "a list", &node));
-                        Vec::new()
-                    }
-                }
+    ) -> Vec<(K, Payload)> {
+        let template = match &self.payloads {
+            Computed::Template(template) => template,
+            Computed::Fixed(payloads) => {
+                let evaluated = payloads.iter().filter_map(|(key, payload)| {
+                    let payload = keep(payload.evaluate(scope, folder), findings)?;
+                    Some((key.clone(), payload))
+                });
+                return evaluated.collect();
+            }
+        };
+        let evaluated = template.evaluate(scope).map_err(|finding| vec![finding]);
+        let Some(node) = keep(evaluated, findings) else {
+            return Vec::new();
+        };
+        match K::values(&node) {
+            Some(values) => {
+                let values = values.into_iter();
+                let encoded = values.map(|(key, value)| (key, payload::encode_data(value)));
+                encoded.collect()
+            }
+            None if node.is_null() => Vec::new(),
+            None => {
+                findings.push(wrong_type(&[self.field.into()], K::HOLDER, &node));
+                Vec::new()
             }
         }
     }
 }
 
-impl MapTemplate {
-    pub(super) fn compile(
-        field: &str,
-        node: Option<&Node>,
-        compiler: Compiler<'_>,
-        folder: Folder<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> Self {
-        if let Some((template, path)) = whole_field(field, node, compiler, findings) {
-            return MapTemplate::Whole { template, path };
-        }
-        let entries = node.map_or(&[][..], Node::entries).iter();
-        let entries = entries.filter_map(|(key, value)| {
-            let path = [field.into(), Step::Key(key.text.to_string())];
-            let payload = PayloadTemplate::compile(value, &path, compiler, folder);
-            Some((Arc::from(&*key.text), keep(payload, findings)?))
-        });
-        MapTemplate::Entries(entries.collect())
-    }
-
-    pub(super) fn names_invocation(&self) -> bool {
-        match self {
-            MapTemplate::Entries(entries) => entries.iter().any(|(_, it)| it.names_invocation()),
-            MapTemplate::Whole { template, .. } => template.names_invocation(),
-        }
-    }
-
-    pub(super) fn evaluate(
-        &self,
-        scope: &Scope<'_>,
-        folder: Folder<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> Named {
-        match self {
-            MapTemplate::Entries(entries) => entries
-                .iter()
-                .filter_map(|(name, value)| {
-                    let payload = keep(value.evaluate(scope, folder), findings)?;
-                    Some((Arc::clone(name), payload))
-                })
-                .collect(),
-            MapTemplate::Whole { template, path } => {
-                let Some(node) = whole(template, scope, path, findings) else {
-                    return Vec::new();
-                };
-                match &node.value {
-                    Value::Null => Vec::new(),
-                    Value::Map(entries) => entries
-                        .iter()
-                        .map(|(key, value)| (Arc::from(&*key.text), payload::encode_data(value)))
-                        .collect(),
-                    _ => {
-                        findings.push(wrong_type(path, "a map", &node));
-                        Vec::new()
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The template of a field that is one whole expression, and the path of the field.
-fn whole_field(
+/// The payloads of a field without expressions.
+pub(super) fn encode_all<K: Key>(
     field: &str,
     node: Option<&Node>,
-    compiler: Compiler<'_>,
+    folder: Folder<'_>,
     findings: &mut Vec<Finding>,
-) -> Option<(Template, Vec<Step>)> {
-    let path = vec![field.into()];
-    let template = keep(compiler.text(node?.as_str()?, &path), findings)?;
-    Some((template, path))
+) -> Vec<(K, Payload)> {
+    each(field, node, findings, |node, path| {
+        encode(node, path, folder)
+    })
 }
 
-/// What a field comes to that is one whole expression.
-pub(super) fn whole(
-    template: &Template,
-    scope: &Scope<'_>,
-    path: &[Step],
+/// What is made of each value of a field and its path.
+fn each<K: Key, T>(
+    field: &str,
+    node: Option<&Node>,
     findings: &mut Vec<Finding>,
-) -> Option<Node> {
-    match template.evaluate(scope) {
-        Ok(outcome) => Some(outcome.into_node()),
-        Err(problem) => {
-            findings.push(finding(problem, path));
-            None
-        }
-    }
+    make: impl Fn(&Node, &[Step]) -> Result<T, Vec<Finding>>,
+) -> Vec<(K, T)> {
+    let values = node.and_then(K::values).unwrap_or_default();
+    let values = values.into_iter().enumerate();
+    let made = values.filter_map(|(position, (key, value))| {
+        let path = [field.into(), key.step(position)];
+        let made = keep(make(value, &path), findings)?;
+        Some((key, made))
+    });
+    made.collect()
+}
+
+/// Payloads without what only their order tells apart.
+pub(super) fn in_order(payloads: Vec<((), Payload)>) -> Vec<Payload> {
+    payloads.into_iter().map(|((), payload)| payload).collect()
 }
 
 /// The finding that a field's expression comes to something else than the field takes.
@@ -294,15 +253,5 @@ pub(super) fn wrong_type(path: &[Step], wanted: &str, found: &Node) -> Finding {
     match (&found.value, wanted) {
         (Value::Number(_) | Value::Bool(_), "a string") => finding.with_rewrite(Rewrite::Quote),
         _ => finding,
-    }
-}
-
-fn keep<T>(result: Result<T, Vec<Finding>>, findings: &mut Vec<Finding>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(mut more) => {
-            findings.append(&mut more);
-            None
-        }
     }
 }

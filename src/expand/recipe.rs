@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use super::build::{self, Body, Payloads};
 use super::compiler::{Compiler, Shared};
+use super::computed::Computed;
 use super::folder::Folder;
 use super::for_each;
 use super::node_template::NodeTemplate;
-use super::payload_template::{ListTemplate, MapTemplate, Named, whole, wrong_type};
+use super::payload_template::{NamedPayloads, PayloadsTemplate, in_order, wrong_type};
 use super::rows::{Row, RowFiles, Rows};
 use super::scope::{Constants, Scope};
 use super::start::{Settings, SourceLine, Start};
-use super::template::Template;
 use crate::manifest::check;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::document::StartFields;
 use crate::manifest::fields::Fields;
-use crate::manifest::finding::Finding;
+use crate::manifest::finding::{Finding, keep};
 use crate::manifest::locate::Step;
-use crate::manifest::node::Value;
+use crate::manifest::node::{Node, Value, holds_expression};
 
 /// Fields that are no settings: each has a form of its own.
 const NO_SETTINGS: [&str; 5] = [
@@ -48,20 +48,12 @@ pub(super) struct Evaluated<'m> {
     /// What is worth a hint, for all rows alike.
     pub(super) advice: Vec<Finding>,
     constants: Arc<Constants>,
-    body: BodyTemplate,
-    args: ListTemplate,
-    memo: MapTemplate,
-    headers: MapTemplate,
-    search_attributes: SearchAttributes,
-}
-
-/// Names and settings.
-#[derive(Debug)]
-enum BodyTemplate {
-    /// Only texts depend on the row.
-    Texts(Box<Texts>),
-    /// Anything may.
-    Fields(NodeTemplate),
+    /// Names and settings: only texts depend on the row, or anything may.
+    body: Computed<Box<Texts>>,
+    args: PayloadsTemplate<()>,
+    memo: PayloadsTemplate<Arc<str>>,
+    headers: PayloadsTemplate<Arc<str>>,
+    search_attributes: Computed<NamedPayloads>,
 }
 
 /// The fields that are plain texts, and what all starts share.
@@ -76,12 +68,8 @@ struct Texts {
     settings: Arc<Settings>,
 }
 
-#[derive(Debug)]
-enum Text {
-    Absent,
-    Constant(Arc<str>),
-    Template(Template),
-}
+/// A text, if there is one.
+type Text = Computed<Option<Arc<str>>>;
 
 const WORKFLOW_ID: &str = "workflowId";
 
@@ -93,12 +81,6 @@ const TEXTS: [&str; 6] = [
     "staticSummary",
     "staticDetails",
 ];
-
-#[derive(Debug)]
-enum SearchAttributes {
-    Constant(Named),
-    Evaluated(NodeTemplate),
-}
 
 /// What entries are compiled with, beside what they say.
 #[derive(Clone, Copy, Debug)]
@@ -122,16 +104,18 @@ impl<'m> Recipe<'m> {
         }
         let mut findings = Vec::new();
         let rows = fields.get("forEach");
+        let shared = Shared::default();
         let compiler = Compiler {
             constants: around.constants,
             has_row: rows.is_some(),
-            shared: &Shared::default(),
+            shared: &shared,
         };
         let folder = around.folder;
-        let args =
-            ListTemplate::compile("args", fields.get("args"), compiler, folder, &mut findings);
-        let mut map = |field: &str| {
-            MapTemplate::compile(field, fields.get(field), compiler, folder, &mut findings)
+        let args = fields.get("args");
+        let args = PayloadsTemplate::compile("args", args, compiler, folder, &mut findings);
+        let mut map = |field: &'static str| {
+            let node = fields.get(field);
+            PayloadsTemplate::compile(field, node, compiler, folder, &mut findings)
         };
         let (memo, headers) = (map("memo"), map("headers"));
         let search_attributes = search_attributes(&fields, compiler, &mut findings);
@@ -144,15 +128,10 @@ impl<'m> Recipe<'m> {
         let (Some(body), Some(search_attributes)) = (body, search_attributes) else {
             return Err(findings);
         };
-        let names_invocation = args.names_invocation()
-            || memo.names_invocation()
-            || headers.names_invocation()
-            || search_attributes.names_invocation()
-            || body.names_invocation();
         Ok(Recipe::Evaluated(Box::new(Evaluated {
             fields,
             rows,
-            names_invocation,
+            names_invocation: shared.names_invocation(),
             advice: findings,
             constants: Arc::clone(around.constants),
             body,
@@ -168,27 +147,21 @@ fn search_attributes(
     fields: &Fields<'_>,
     compiler: Compiler<'_>,
     findings: &mut Vec<Finding>,
-) -> Option<SearchAttributes> {
+) -> Option<Computed<NamedPayloads>> {
     let attributes = fields.get(build::SEARCH_ATTRIBUTES);
     if attributes.is_none_or(|node| !node.holds_expression()) {
         let encoded = build::encode_search_attributes(attributes, findings);
-        return Some(SearchAttributes::Constant(encoded));
+        return Some(Computed::Fixed(encoded));
     }
     let path = &mut vec![build::SEARCH_ATTRIBUTES.into()];
-    match compiler.node(attributes?, path) {
-        Ok(template) => Some(SearchAttributes::Evaluated(template)),
-        Err(mut more) => {
-            findings.append(&mut more);
-            None
-        }
-    }
+    keep(compiler.node(attributes?, path), findings).map(Computed::Template)
 }
 
 fn body(
     fields: &Fields<'_>,
     compiler: Compiler<'_>,
     findings: &mut Vec<Finding>,
-) -> Option<BodyTemplate> {
+) -> Option<Computed<Box<Texts>>> {
     let settings = fields.without(&NO_SETTINGS);
     let others = settings
         .set()
@@ -197,55 +170,61 @@ fn body(
     if others {
         let mut entries = Vec::new();
         for (key, value) in settings.set() {
-            match compiler.node(value, &mut vec![Step::Key(key.text.to_string())]) {
-                Ok(template) => {
-                    if &*key.text == WORKFLOW_ID && template.names_invocation() {
-                        findings.push(names_invocation());
-                    }
-                    entries.push((key.clone(), template));
-                }
-                Err(mut more) => findings.append(&mut more),
-            }
+            let template = field(&key.text, value, compiler, findings);
+            entries.extend(template.map(|template| (key.clone(), template)));
         }
         let map = NodeTemplate::Map(entries);
-        return (findings.len() == before).then_some(BodyTemplate::Fields(map));
+        return (findings.len() == before).then_some(Computed::Template(map));
     }
-    let read = match build::read(&settings) {
-        Ok(read) => read,
-        Err(mut more) => {
-            findings.append(&mut more);
-            return None;
-        }
-    };
+    let read = keep(build::read(&settings), findings)?;
     findings.extend(check::check(&read));
-    let mut text = |field: &str, value: Option<&str>| match value {
-        None => Text::Absent,
-        Some(value) if !crate::manifest::node::holds_expression(value) => {
-            Text::Constant(value.into())
+    let mut text = |name: &str, value: Option<&str>| {
+        let written = settings
+            .get(name)
+            .filter(|_| value.is_some_and(holds_expression));
+        match written {
+            Some(node) => field(name, node, compiler, findings).map(Computed::Template),
+            None => Some(Computed::Fixed(value.map(Arc::from))),
         }
-        Some(value) => match compiler.text(value, &[field.into()]) {
-            Ok(template) => {
-                if field == WORKFLOW_ID && template.names_invocation() {
-                    findings.push(names_invocation());
-                }
-                Text::Template(template)
-            }
-            Err(mut more) => {
-                findings.append(&mut more);
-                Text::Absent
-            }
-        },
     };
+    // All of them before the first that is missing, so that all that is wrong is told.
+    let (name, workflow_id) = (
+        text("name", read.name.as_deref()),
+        text(WORKFLOW_ID, read.workflow_id.as_deref()),
+    );
+    let (workflow_type, task_queue) = (
+        text("type", read.workflow_type.as_deref()),
+        text("taskQueue", read.task_queue.as_deref()),
+    );
+    let (static_summary, static_details) = (
+        text("staticSummary", read.static_summary.as_deref()),
+        text("staticDetails", read.static_details.as_deref()),
+    );
     let texts = Texts {
-        name: text("name", read.name.as_deref()),
-        workflow_id: text(WORKFLOW_ID, read.workflow_id.as_deref()),
-        workflow_type: text("type", read.workflow_type.as_deref()),
-        task_queue: text("taskQueue", read.task_queue.as_deref()),
-        static_summary: text("staticSummary", read.static_summary.as_deref()),
-        static_details: text("staticDetails", read.static_details.as_deref()),
+        name: name?,
+        workflow_id: workflow_id?,
+        workflow_type: workflow_type?,
+        task_queue: task_queue?,
+        static_summary: static_summary?,
+        static_details: static_details?,
         settings: Arc::new(build::settings(read)),
     };
-    Some(BodyTemplate::Texts(Box::new(texts)))
+    Some(Computed::Fixed(Box::new(texts)))
+}
+
+/// Compiles a field that is no payload. A Workflow ID cannot be another one each time.
+fn field(
+    name: &str,
+    node: &Node,
+    compiler: Compiler<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<NodeTemplate> {
+    let compile = || compiler.node(node, &mut vec![name.into()]);
+    let (template, is_named) = compiler.watch_invocation(compile);
+    if name == WORKFLOW_ID && is_named && template.is_ok() {
+        findings.push(names_invocation());
+    }
+    keep(template, findings)
 }
 
 /// The finding that a Workflow ID would differ each time.
@@ -272,14 +251,18 @@ impl Evaluated<'_> {
         let scope = Scope::new(constants.unwrap_or(&self.constants), row, index);
         let mut findings = Vec::new();
         let body = match &self.body {
-            BodyTemplate::Texts(texts) => texts.evaluate(&scope, &mut findings),
-            BodyTemplate::Fields(template) => read_fields(template, &scope, &mut findings),
+            Computed::Fixed(texts) => texts.evaluate(&scope, &mut findings),
+            Computed::Template(template) => read_fields(template, &scope, &mut findings),
         };
         let payloads = Payloads {
-            args: self.args.evaluate(&scope, folder, &mut findings),
+            args: in_order(self.args.evaluate(&scope, folder, &mut findings)),
             memo: self.memo.evaluate(&scope, folder, &mut findings),
             headers: self.headers.evaluate(&scope, folder, &mut findings),
-            search_attributes: self.search_attributes.evaluate(&scope, &mut findings),
+            search_attributes: evaluate_search_attributes(
+                &self.search_attributes,
+                &scope,
+                &mut findings,
+            ),
         };
         match body {
             Some(body) => build::assemble(index, source, body, payloads, findings),
@@ -333,12 +316,12 @@ impl Text {
         findings: &mut Vec<Finding>,
     ) -> Option<Arc<str>> {
         let template = match self {
-            Text::Absent => return None,
-            Text::Constant(text) => return Some(Arc::clone(text)),
+            Text::Fixed(text) => return text.clone(),
             Text::Template(template) => template,
         };
         let path = [Step::from(field)];
-        let node = whole(template, scope, &path, findings)?;
+        let node = template.evaluate(scope).map_err(|finding| vec![finding]);
+        let node = keep(node, findings)?;
         match &node.value {
             Value::Null => None,
             Value::String(text) => {
@@ -387,53 +370,27 @@ fn read_fields(
     Some(Body::of(read))
 }
 
-impl SearchAttributes {
-    fn names_invocation(&self) -> bool {
-        match self {
-            SearchAttributes::Constant(_) => false,
-            SearchAttributes::Evaluated(template) => template.names_invocation(),
+fn evaluate_search_attributes(
+    attributes: &Computed<NamedPayloads>,
+    scope: &Scope<'_>,
+    findings: &mut Vec<Finding>,
+) -> NamedPayloads {
+    let template = match attributes {
+        Computed::Fixed(named) => return named.clone(),
+        Computed::Template(template) => template,
+    };
+    match template.evaluate(scope) {
+        Ok(node) if matches!(node.value, Value::Map(_) | Value::Null) => {
+            build::encode_search_attributes(Some(&node), findings)
         }
-    }
-
-    fn evaluate(&self, scope: &Scope<'_>, findings: &mut Vec<Finding>) -> Named {
-        let template = match self {
-            SearchAttributes::Constant(named) => return named.clone(),
-            SearchAttributes::Evaluated(template) => template,
-        };
-        match template.evaluate(scope) {
-            Ok(node) if matches!(node.value, Value::Map(_) | Value::Null) => {
-                build::encode_search_attributes(Some(&node), findings)
-            }
-            Ok(node) => {
-                let path = [build::SEARCH_ATTRIBUTES.into()];
-                findings.push(wrong_type(&path, "a map", &node));
-                Vec::new()
-            }
-            Err(finding) => {
-                findings.push(finding);
-                Vec::new()
-            }
+        Ok(node) => {
+            let path = [build::SEARCH_ATTRIBUTES.into()];
+            findings.push(wrong_type(&path, "a map", &node));
+            Vec::new()
         }
-    }
-}
-
-impl BodyTemplate {
-    fn names_invocation(&self) -> bool {
-        match self {
-            BodyTemplate::Fields(template) => template.names_invocation(),
-            BodyTemplate::Texts(texts) => {
-                let texts = [
-                    &texts.name,
-                    &texts.workflow_type,
-                    &texts.task_queue,
-                    &texts.static_summary,
-                    &texts.static_details,
-                ];
-                texts.into_iter().any(|text| match text {
-                    Text::Template(template) => template.names_invocation(),
-                    Text::Absent | Text::Constant(_) => false,
-                })
-            }
+        Err(finding) => {
+            findings.push(finding);
+            Vec::new()
         }
     }
 }

@@ -99,14 +99,6 @@ impl Template {
         }
     }
 
-    /// Whether what it comes to may differ from one invocation to the next.
-    pub(super) fn names_invocation(&self) -> bool {
-        self.parts.iter().any(|part| match part {
-            Part::Text(_) => false,
-            Part::Expression { expression, .. } => expression.names_invocation(),
-        })
-    }
-
     /// What it comes to: a text, or any value if it is one whole expression.
     ///
     /// # Errors

@@ -130,6 +130,11 @@ impl Finding {
     }
 }
 
+/// What a result holds; what is wrong with it is added to `findings`.
+pub(crate) fn keep<T>(result: Result<T, Vec<Finding>>, findings: &mut Vec<Finding>) -> Option<T> {
+    result.map_err(|mut more| findings.append(&mut more)).ok()
+}
+
 /// The place of `part` within a span, if it stands there once as it is.
 fn narrow(source: &Source, span: Span, part: &str) -> Span {
     let text = source.text().get(span.start as usize..span.end as usize);
