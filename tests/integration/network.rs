@@ -752,10 +752,10 @@ fn the_users_rate_is_kept() {
 
 #[test]
 fn a_server_that_limits_its_namespace_gets_every_start() {
-    const COUNT: usize = 500;
+    const COUNT: usize = 200;
     let limits = [
         "--dynamic-config-value",
-        "frontend.namespaceRPS=50",
+        "frontend.namespaceRPS=20",
         "--dynamic-config-value",
         "frontend.namespaceBurstRatio=1.0",
     ];
@@ -770,9 +770,12 @@ fn a_server_that_limits_its_namespace_gets_every_start() {
     assert_eq!(report.count("started"), COUNT as u64);
     assert!(report.count("throttled") > 0);
     assert!(report.count("attempts") >= COUNT as u64 + report.count("throttled"));
+    // What it reaches of the limit is measured by the benchmarks: here other programs may be at work.
     let rate = report.document()["summary"]["startsPerSecond"].as_f64();
     let rate = rate.expect("the summary has a rate");
-    assert!((30.0..110.0).contains(&rate), "{rate} starts per second");
+    assert!(rate < 45.0, "{rate} starts per second");
+    let refused = report.count("throttled") as f64 / report.count("attempts") as f64;
+    assert!(refused < 0.25, "{refused} of the calls were refused");
 }
 
 #[test]
