@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::api::temporal::api::enums::v1::{
-    EventType, HistoryEventFilterType, TaskQueueKind, TaskQueueType, WorkflowExecutionStatus,
+    EventType, HistoryEventFilterType, TaskQueueType, WorkflowExecutionStatus,
 };
 use super::api::temporal::api::history::v1::HistoryEvent;
-use super::api::temporal::api::taskqueue::v1::TaskQueue;
 use super::api::temporal::api::workflow::v1::{RequestIdInfo, WorkflowExecutionInfo};
 use super::api::temporal::api::workflowservice::v1::{
     DescribeTaskQueueRequest, DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest,
@@ -79,11 +78,7 @@ impl Lookups for Client {
     async fn has_pollers(&self, task_queue: &str) -> Result<bool, ServiceError> {
         let message = DescribeTaskQueueRequest {
             namespace: self.connection.namespace.clone(),
-            task_queue: Some(TaskQueue {
-                name: task_queue.to_owned(),
-                kind: TaskQueueKind::Normal.into(),
-                normal_name: String::new(),
-            }),
+            task_queue: Some(request::task_queue_of(task_queue)),
             task_queue_type: TaskQueueType::Workflow.into(),
         };
         let answer: DescribeTaskQueueResponse = self

@@ -17,68 +17,119 @@ use super::api::temporal::api::workflowservice::v1::StartWorkflowExecutionReques
 use super::payload;
 use crate::expand::payload::Payload;
 use crate::expand::start::{
-    IdConflictPolicy, IdReusePolicy, Link, LinkEventType, Priority, RetryPolicy, Start,
-    VersioningOverride,
+    CompletionCallback, IdConflictPolicy, IdReusePolicy, Link, LinkEventType, OnConflict, Priority,
+    RetryPolicy, Start, StartOptions, VersioningOverride, WorkflowOptions, WorkflowSpec,
 };
 use crate::run::service::StartRequest;
 
-/// The request for a start. Unset fields stay unset, so that the service's defaults hold.
+/// The request for a start. Unset fields stay unset, so that the service's defaults hold. What flags
+/// add, such as the identity, is added here and is no part of the start, so that its content digest
+/// and its request ID stay what the manifest makes them.
 pub(super) fn start_request(
     start: &Start,
     namespace: &str,
     identity: &str,
     request: &StartRequest,
 ) -> StartWorkflowExecutionRequest {
-    let settings = &*start.settings;
-    let on_conflict = settings.on_conflict.filter(|_| request.attaches);
+    let Start {
+        index: _,
+        source: _,
+        name: _,
+        workflow_id,
+        workflow,
+        options,
+    } = start;
+    let WorkflowSpec {
+        workflow_type,
+        task_queue,
+        args,
+        memo,
+        search_attributes,
+        headers,
+        static_summary,
+        static_details,
+        options: workflow_options,
+    } = workflow;
+    let WorkflowOptions {
+        execution_timeout,
+        run_timeout,
+        task_timeout,
+        retry_policy,
+        priority,
+        versioning_override,
+    } = &**workflow_options;
+    // The policies are the request's, and whether it attaches something too.
+    let StartOptions {
+        id_reuse_policy: _,
+        id_conflict_policy: _,
+        start_delay,
+        cron_schedule,
+        completion_callbacks,
+        links,
+        on_conflict,
+        fail_existing: _,
+    } = &**options;
+    let on_conflict = on_conflict.filter(|_| request.attaches);
     StartWorkflowExecutionRequest {
         namespace: namespace.to_owned(),
-        workflow_id: start.workflow_id.clone(),
+        workflow_id: workflow_id.clone(),
         workflow_type: Some(common::WorkflowType {
-            name: start.workflow_type.to_string(),
+            name: workflow_type.to_string(),
         }),
-        task_queue: Some(TaskQueue {
-            name: start.task_queue.to_string(),
-            kind: TaskQueueKind::Normal.into(),
-            normal_name: String::new(),
-        }),
-        input: payload::list_to_wire(&start.args),
-        workflow_execution_timeout: settings.execution_timeout.map(duration),
-        workflow_run_timeout: settings.run_timeout.map(duration),
-        workflow_task_timeout: settings.task_timeout.map(duration),
+        task_queue: Some(task_queue_of(task_queue)),
+        input: payload::list_to_wire(args),
+        workflow_execution_timeout: execution_timeout.map(duration),
+        workflow_run_timeout: run_timeout.map(duration),
+        workflow_task_timeout: task_timeout.map(duration),
         identity: identity.to_owned(),
         request_id: request.request_id.clone(),
-        workflow_id_reuse_policy: reuse_policy(request.id_reuse_policy).into(),
-        workflow_id_conflict_policy: conflict_policy(request.id_conflict_policy).into(),
-        retry_policy: settings.retry_policy.as_ref().map(retry_policy),
-        cron_schedule: settings.cron_schedule.clone().unwrap_or_default(),
-        memo: named(&start.memo).map(|fields| common::Memo { fields }),
-        search_attributes: named(&start.search_attributes)
+        workflow_id_reuse_policy: wire_reuse_policy(request.id_reuse_policy).into(),
+        workflow_id_conflict_policy: wire_conflict_policy(request.id_conflict_policy).into(),
+        retry_policy: retry_policy.as_ref().map(wire_retry_policy),
+        cron_schedule: cron_schedule.clone().unwrap_or_default(),
+        memo: named(memo).map(|fields| common::Memo { fields }),
+        search_attributes: named(search_attributes)
             .map(|indexed_fields| common::SearchAttributes { indexed_fields }),
-        header: named(&start.headers).map(|fields| common::Header { fields }),
-        workflow_start_delay: settings.start_delay.map(duration),
-        completion_callbacks: settings
-            .completion_callbacks
-            .iter()
-            .map(|callback| common::Callback {
-                variant: Some(common::callback::Variant::Nexus(common::callback::Nexus {
-                    url: callback.url.clone(),
-                    header: callback.headers.iter().cloned().collect(),
-                })),
-            })
-            .collect(),
-        user_metadata: user_metadata(start),
-        links: settings.links.iter().map(link).collect(),
-        versioning_override: settings
-            .versioning_override
-            .as_ref()
-            .map(versioning_override),
-        on_conflict_options: on_conflict.map(|options| OnConflictOptions {
-            attach_request_id: options.attach_request_id,
-            attach_completion_callbacks: options.attach_completion_callbacks,
-            attach_links: options.attach_links,
-        }),
-        priority: settings.priority.as_ref().map(priority),
+        header: named(headers).map(|fields| common::Header { fields }),
+        workflow_start_delay: start_delay.map(duration),
+        completion_callbacks: completion_callbacks.iter().map(wire_callback).collect(),
+        user_metadata: user_metadata(static_summary, static_details),
+        links: links.iter().map(wire_link).collect(),
+        versioning_override: versioning_override.as_ref().map(wire_versioning_override),
+        on_conflict_options: on_conflict.map(wire_on_conflict),
+        priority: priority.as_ref().map(wire_priority),
+    }
+}
+
+/// A Task Queue as requests name it.
+pub(super) fn task_queue_of(name: &str) -> TaskQueue {
+    TaskQueue {
+        name: name.to_owned(),
+        kind: TaskQueueKind::Normal.into(),
+        normal_name: String::new(),
+    }
+}
+
+fn wire_callback(callback: &CompletionCallback) -> common::Callback {
+    let CompletionCallback { url, headers } = callback;
+    common::Callback {
+        variant: Some(common::callback::Variant::Nexus(common::callback::Nexus {
+            url: url.clone(),
+            header: headers.iter().cloned().collect(),
+        })),
+    }
+}
+
+fn wire_on_conflict(options: OnConflict) -> OnConflictOptions {
+    let OnConflict {
+        attach_request_id,
+        attach_completion_callbacks,
+        attach_links,
+    } = options;
+    OnConflictOptions {
+        attach_request_id,
+        attach_completion_callbacks,
+        attach_links,
     }
 }
 
@@ -90,7 +141,7 @@ pub(super) fn execution(workflow_id: &str, run_id: &str) -> common::WorkflowExec
     }
 }
 
-fn reuse_policy(policy: IdReusePolicy) -> WorkflowIdReusePolicy {
+fn wire_reuse_policy(policy: IdReusePolicy) -> WorkflowIdReusePolicy {
     match policy {
         IdReusePolicy::AllowDuplicate => WorkflowIdReusePolicy::AllowDuplicate,
         IdReusePolicy::AllowDuplicateFailedOnly => WorkflowIdReusePolicy::AllowDuplicateFailedOnly,
@@ -99,7 +150,7 @@ fn reuse_policy(policy: IdReusePolicy) -> WorkflowIdReusePolicy {
     }
 }
 
-fn conflict_policy(policy: IdConflictPolicy) -> WorkflowIdConflictPolicy {
+fn wire_conflict_policy(policy: IdConflictPolicy) -> WorkflowIdConflictPolicy {
     match policy {
         IdConflictPolicy::Fail => WorkflowIdConflictPolicy::Fail,
         IdConflictPolicy::UseExisting => WorkflowIdConflictPolicy::UseExisting,
@@ -114,7 +165,7 @@ fn duration(duration: Duration) -> prost_types::Duration {
     }
 }
 
-fn retry_policy(policy: &RetryPolicy) -> common::RetryPolicy {
+fn wire_retry_policy(policy: &RetryPolicy) -> common::RetryPolicy {
     common::RetryPolicy {
         initial_interval: policy.initial_interval.map(duration),
         // Zero is the service's default; a coefficient of its own is at least 1.
@@ -137,16 +188,16 @@ fn named<M: FromIterator<(String, common::Payload)>>(values: &[(Arc<str>, Payloa
     )
 }
 
-fn user_metadata(start: &Start) -> Option<UserMetadata> {
+fn user_metadata(summary: &Option<Arc<str>>, details: &Option<Arc<str>>) -> Option<UserMetadata> {
     let text = |text: &Option<Arc<str>>| {
         text.as_deref()
             .map(|text| payload::to_wire(&Payload::json_string(text)))
     };
-    let (summary, details) = (text(&start.static_summary), text(&start.static_details));
+    let (summary, details) = (text(summary), text(details));
     (summary.is_some() || details.is_some()).then_some(UserMetadata { summary, details })
 }
 
-fn link(link: &Link) -> common::Link {
+fn wire_link(link: &Link) -> common::Link {
     use common::link::workflow_event::{EventReference, Reference};
     use common::link::{BatchJob, Variant, WorkflowEvent};
     let variant = match link {
@@ -192,7 +243,7 @@ fn link_event_type(event_type: LinkEventType) -> EventType {
     }
 }
 
-fn versioning_override(version: &VersioningOverride) -> WireOverride {
+fn wire_versioning_override(version: &VersioningOverride) -> WireOverride {
     use versioning_override::{Override, PinnedOverride, PinnedOverrideBehavior};
     let version = match version {
         VersioningOverride::Pinned {
@@ -212,7 +263,7 @@ fn versioning_override(version: &VersioningOverride) -> WireOverride {
     }
 }
 
-fn priority(priority: &Priority) -> common::Priority {
+fn wire_priority(priority: &Priority) -> common::Priority {
     common::Priority {
         priority_key: priority.key,
         fairness_key: priority.fairness_key.clone(),

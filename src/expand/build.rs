@@ -6,8 +6,8 @@ use super::folder::Folder;
 use super::payload::{MAX_REQUEST_BYTES, Payload};
 use super::payload_template::{NamedPayloads, encode_all, in_order};
 use super::start::{
-    CompletionCallback, Link, OnConflict, Priority, RetryPolicy, Settings, SourceLine, Start,
-    VersioningOverride,
+    CompletionCallback, Link, OnConflict, Priority, RetryPolicy, SourceLine, Start, StartOptions,
+    VersioningOverride, WorkflowOptions, WorkflowSpec,
 };
 use crate::manifest::diagnostic::Code;
 use crate::manifest::document::{
@@ -80,7 +80,7 @@ pub(super) struct Body {
     pub(super) task_queue: Arc<str>,
     pub(super) static_summary: Option<Arc<str>>,
     pub(super) static_details: Option<Arc<str>>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) options: Options,
 }
 
 impl Body {
@@ -92,7 +92,7 @@ impl Body {
             task_queue: read.task_queue.as_deref().unwrap_or_default().into(),
             static_summary: read.static_summary.as_deref().map(Arc::from),
             static_details: read.static_details.as_deref().map(Arc::from),
-            settings: Arc::new(settings(read)),
+            options: options(read),
         }
     }
 }
@@ -118,15 +118,18 @@ pub(super) fn assemble(
         source,
         name: body.name,
         workflow_id: body.workflow_id.unwrap_or_default(),
-        workflow_type: body.workflow_type,
-        task_queue: body.task_queue,
-        args: payloads.args,
-        memo: payloads.memo,
-        search_attributes: payloads.search_attributes,
-        headers: payloads.headers,
-        static_summary: body.static_summary,
-        static_details: body.static_details,
-        settings: body.settings,
+        workflow: WorkflowSpec {
+            workflow_type: body.workflow_type,
+            task_queue: body.task_queue,
+            args: payloads.args,
+            memo: payloads.memo,
+            search_attributes: payloads.search_attributes,
+            headers: payloads.headers,
+            static_summary: body.static_summary,
+            static_details: body.static_details,
+            options: body.options.workflow,
+        },
+        options: body.options.start,
     };
     findings.extend(too_large(&start));
     if findings.is_empty() {
@@ -163,16 +166,19 @@ fn too_large(start: &Start) -> Option<Finding> {
     })
 }
 
+/// What a start carries beside names and payloads; shared by the starts of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    workflow: Arc<WorkflowOptions>,
+    start: Arc<StartOptions>,
+}
+
 /// What a start carries beside names and payloads.
-pub(super) fn settings(read: StartFields) -> Settings {
-    Settings {
-        id_reuse_policy: *read.id_reuse_policy,
-        id_conflict_policy: *read.id_conflict_policy,
+pub(super) fn options(read: StartFields) -> Options {
+    let workflow = WorkflowOptions {
         execution_timeout: read_duration(&read.execution_timeout),
         run_timeout: read_duration(&read.run_timeout),
         task_timeout: read_duration(&read.task_timeout),
-        start_delay: read_duration(&read.start_delay),
-        cron_schedule: read.cron_schedule,
         retry_policy: read.retry_policy.0.map(retry_policy),
         priority: read.priority.0.map(|priority| Priority {
             key: priority.key.unwrap_or(0),
@@ -180,29 +186,31 @@ pub(super) fn settings(read: StartFields) -> Settings {
             fairness_weight: priority.fairness_weight.unwrap_or(0.0),
         }),
         versioning_override: read.versioning_override.0.and_then(versioning_override),
-        completion_callbacks: read
-            .completion_callbacks
-            .0
-            .into_iter()
-            .flatten()
+    };
+    let callbacks = read.completion_callbacks.0.into_iter().flatten();
+    let links = read.links.0.into_iter().flatten();
+    let start = StartOptions {
+        id_reuse_policy: *read.id_reuse_policy,
+        id_conflict_policy: *read.id_conflict_policy,
+        start_delay: read_duration(&read.start_delay),
+        cron_schedule: read.cron_schedule,
+        completion_callbacks: callbacks
             .map(|Templated(callback)| CompletionCallback {
                 url: callback.url.0.0,
                 headers: callback.headers.0.into_iter().collect(),
             })
             .collect(),
-        links: read
-            .links
-            .0
-            .into_iter()
-            .flatten()
-            .filter_map(|Templated(it)| link(it))
-            .collect(),
+        links: links.filter_map(|Templated(it)| link(it)).collect(),
         on_conflict: read.on_conflict.0.map(|it| OnConflict {
             attach_request_id: *it.attach_request_id,
             attach_completion_callbacks: *it.attach_completion_callbacks,
             attach_links: *it.attach_links,
         }),
         fail_existing: read.fail_existing.unwrap_or(false),
+    };
+    Options {
+        workflow: Arc::new(workflow),
+        start: Arc::new(start),
     }
 }
 
@@ -321,19 +329,27 @@ fn encode_search_attribute(name: &str, value: &Node) -> Result<Payload, Finding>
 
 /// Bytes that a start takes in a request, without protobuf's own few.
 pub(super) fn request_size(start: &Start) -> usize {
-    let named = [&start.memo, &start.search_attributes, &start.headers];
-    let named = named
-        .into_iter()
-        .flatten()
-        .map(|(name, payload)| name.len() + payload.size());
+    let WorkflowSpec {
+        workflow_type,
+        task_queue,
+        args,
+        memo,
+        search_attributes,
+        headers,
+        static_summary,
+        static_details,
+        options: _,
+    } = &start.workflow;
+    let named = [memo, search_attributes, headers].into_iter().flatten();
+    let named = named.map(|(name, payload)| name.len() + payload.size());
     let texts = [
         Some(&*start.workflow_id),
-        Some(&*start.workflow_type),
-        Some(&*start.task_queue),
-        start.static_summary.as_deref(),
-        start.static_details.as_deref(),
+        Some(&**workflow_type),
+        Some(&**task_queue),
+        static_summary.as_deref(),
+        static_details.as_deref(),
     ];
-    start.args.iter().map(Payload::size).sum::<usize>()
+    args.iter().map(Payload::size).sum::<usize>()
         + named.sum::<usize>()
         + texts.into_iter().flatten().map(str::len).sum::<usize>()
 }

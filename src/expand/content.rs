@@ -1,6 +1,7 @@
 //! The digest of what a start carries. Generated Workflow IDs and `--resume` rest on it.
 //!
-//! It is of what the manifest says. Every walk takes a type apart without `..`, so that a field
+//! It is of what the manifest says: what flags add to a request, such as an identity, is added in
+//! `client/request.rs` and never to a start. Every walk takes a type apart without `..`, so that a field
 //! which is forgotten here does not compile; `tests/integration/identity.rs` holds the values.
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::payload::Payload;
 use super::start::{
     CompletionCallback, IdConflictPolicy, IdReusePolicy, Link, LinkEventType, OnConflict, Priority,
-    RetryPolicy, Settings, Start, VersioningOverride,
+    RetryPolicy, Start, StartOptions, VersioningOverride, WorkflowOptions, WorkflowSpec,
 };
 
 impl Start {
@@ -23,6 +24,10 @@ impl Start {
             source: _,
             name,
             workflow_id: _,
+            workflow,
+            options,
+        } = self;
+        let WorkflowSpec {
             workflow_type,
             task_queue,
             args,
@@ -31,29 +36,31 @@ impl Start {
             headers,
             static_summary,
             static_details,
-            settings,
-        } = self;
+            options: workflow_options,
+        } = workflow;
+        let WorkflowOptions {
+            execution_timeout,
+            run_timeout,
+            task_timeout,
+            retry_policy,
+            priority,
+            versioning_override,
+        } = &**workflow_options;
+        let StartOptions {
+            id_reuse_policy,
+            id_conflict_policy,
+            start_delay,
+            cron_schedule,
+            completion_callbacks,
+            links,
+            on_conflict,
+            fail_existing,
+        } = &**options;
         let mut content = Content(Sha256::new());
         content.text("name", name.as_deref());
         content.text("type", Some(workflow_type));
         content.text("taskQueue", Some(task_queue));
         content.payloads("args", args.iter().map(|payload| ("", payload)));
-        let Settings {
-            id_reuse_policy,
-            id_conflict_policy,
-            execution_timeout,
-            run_timeout,
-            task_timeout,
-            start_delay,
-            cron_schedule,
-            retry_policy,
-            priority,
-            versioning_override,
-            completion_callbacks,
-            links,
-            on_conflict,
-            fail_existing,
-        } = &**settings;
         content.text("idReusePolicy", id_reuse_policy.map(IdReusePolicy::as_str));
         content.text(
             "idConflictPolicy",

@@ -90,7 +90,10 @@ impl<'k> Generator<'k> {
         hash.update(content);
         hash.update(occurrence.to_le_bytes());
         let digits = hex(&hash.finalize()[..8]);
-        let label = start.name.as_deref().unwrap_or(&start.workflow_type);
+        let label = start
+            .name
+            .as_deref()
+            .unwrap_or(&start.workflow.workflow_type);
         format!("{manifest}-{label}-{digits}")
     }
 }

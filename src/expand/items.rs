@@ -246,7 +246,8 @@ impl<'e> Items<'e> {
                 Err(Spent) => budget.exhaust(),
             }
         }
-        let payloads = start.args.len() + start.memo.len() + start.headers.len();
+        let workflow = &start.workflow;
+        let payloads = workflow.args.len() + workflow.memo.len() + workflow.headers.len();
         self.spend(STEPS_PER_PAYLOAD * payloads as u64);
         let is_generated = start.workflow_id.is_empty();
         let generator = self.generator.as_ref().filter(|_| is_generated);

@@ -177,8 +177,8 @@ impl Types {
             return;
         }
         let types = self.0.entry(position).or_default();
-        if types.len() < MAX_PROBLEMS && !types.contains(&start.workflow_type) {
-            types.insert(Arc::clone(&start.workflow_type));
+        if types.len() < MAX_PROBLEMS && !types.contains(&start.workflow.workflow_type) {
+            types.insert(Arc::clone(&start.workflow.workflow_type));
         }
     }
 
@@ -242,18 +242,18 @@ impl Seen {
 /// did well. A generated Workflow ID depends on the key, so it is another one each time.
 fn may_repeat(made: &Made) -> bool {
     let keeps_good = matches!(
-        made.start.settings.id_reuse_policy,
+        made.start.options.id_reuse_policy,
         Some(IdReusePolicy::RejectDuplicate | IdReusePolicy::AllowDuplicateFailedOnly)
     );
     // A Workflow that still runs is ended and begun again.
-    let ends = made.start.settings.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
+    let ends = made.start.options.id_conflict_policy == Some(IdConflictPolicy::TerminateExisting);
     made.is_generated || !keeps_good || ends
 }
 
 /// Whether a start leaves a running Workflow alone and counts as done, although it says `Fail`.
 fn hides_conflict(start: &Start) -> bool {
-    let fails = start.settings.id_conflict_policy == Some(IdConflictPolicy::Fail);
-    fails && !start.settings.fail_existing
+    let fails = start.options.id_conflict_policy == Some(IdConflictPolicy::Fail);
+    fails && !start.options.fail_existing
 }
 
 /// Every Workflow ID's hash, with the index of its start and, in the lowest bit, whether it is

@@ -11,7 +11,7 @@ use super::node_template::NodeTemplate;
 use super::payload_template::{NamedPayloads, PayloadsTemplate, in_order, wrong_type};
 use super::rows::{Row, RowFiles, Rows};
 use super::scope::{Constants, Scope};
-use super::start::{Settings, SourceLine, Start};
+use super::start::{SourceLine, Start};
 use crate::manifest::check;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::document::StartFields;
@@ -65,7 +65,7 @@ struct Texts {
     task_queue: Text,
     static_summary: Text,
     static_details: Text,
-    settings: Arc<Settings>,
+    options: build::Options,
 }
 
 /// A text, if there is one.
@@ -207,7 +207,7 @@ fn body(
         task_queue: task_queue?,
         static_summary: static_summary?,
         static_details: static_details?,
-        settings: Arc::new(build::settings(read)),
+        options: build::options(read),
     };
     Some(Computed::Fixed(Box::new(texts)))
 }
@@ -303,7 +303,7 @@ impl Texts {
             task_queue: task_queue?,
             static_summary,
             static_details,
-            settings: Arc::clone(&self.settings),
+            options: self.options.clone(),
         })
     }
 }

@@ -1,13 +1,17 @@
 //! A start as a manifest would say it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::payload::{Payload, may_be_escaped};
-use super::start::{Link, Start, VersioningOverride};
+use super::start::{
+    CompletionCallback, IdConflictPolicy, IdReusePolicy, Link, OnConflict, Priority, RetryPolicy,
+    Start, StartOptions, VersioningOverride, WorkflowOptions, WorkflowSpec,
+};
 use crate::manifest::duration;
 use crate::manifest::node::holds_expression;
 use crate::manifest::{API_VERSION, Kind};
@@ -24,144 +28,165 @@ pub fn document_head(name: &str) -> Value {
 /// The fields of a start, in the order of the manual. What is not set is left out; a manifest of
 /// these fields expands to the same start.
 pub fn start_value(start: &Start) -> Value {
-    let settings = &*start.settings;
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            fields.insert(name.to_owned(), value);
-        }
-    };
-    let text = |text: Option<&str>| text.map(Value::from);
-    let time = |time: Option<std::time::Duration>| time.map(|time| duration::format(time).into());
-    set("name", text(start.name.as_deref()));
-    set(
-        "workflowId",
-        Some(&start.workflow_id)
-            .filter(|id| !id.is_empty())
-            .map(|id| json!(id)),
-    );
-    set("type", Some(json!(*start.workflow_type)));
-    set("taskQueue", Some(json!(*start.task_queue)));
-    set("args", list(&start.args, payload_value));
-    set(
-        "idReusePolicy",
-        settings
-            .id_reuse_policy
-            .map(|policy| policy.as_str().into()),
-    );
-    set(
-        "idConflictPolicy",
-        settings
-            .id_conflict_policy
-            .map(|policy| policy.as_str().into()),
-    );
-    set("executionTimeout", time(settings.execution_timeout));
-    set("runTimeout", time(settings.run_timeout));
-    set("taskTimeout", time(settings.task_timeout));
-    set("startDelay", time(settings.start_delay));
-    set("cronSchedule", text(settings.cron_schedule.as_deref()));
-    set(
-        "retryPolicy",
-        settings.retry_policy.as_ref().map(|retry| {
-            object([
-                ("initialInterval", time(retry.initial_interval)),
-                (
-                    "backoffCoefficient",
-                    retry.backoff_coefficient.map(Value::from),
-                ),
-                ("maximumInterval", time(retry.maximum_interval)),
-                (
-                    "maximumAttempts",
-                    Some(retry.maximum_attempts)
-                        .filter(|count| *count > 0)
-                        .map(Value::from),
-                ),
-                (
-                    "nonRetryableErrorTypes",
-                    list(&retry.non_retryable_error_types, |error_type| {
-                        json!(error_type)
-                    }),
-                ),
-            ])
-        }),
-    );
-    set("memo", named(&start.memo));
-    set("searchAttributes", named(&start.search_attributes));
-    set("headers", named(&start.headers));
-    set(
-        "priority",
-        settings.priority.as_ref().map(|priority| {
-            object([
-                (
-                    "key",
-                    Some(priority.key).filter(|key| *key != 0).map(Value::from),
-                ),
-                (
-                    "fairnessKey",
-                    Some(&priority.fairness_key)
-                        .filter(|key| !key.is_empty())
-                        .map(|key| json!(key)),
-                ),
-                (
-                    "fairnessWeight",
-                    Some(priority.fairness_weight)
-                        .filter(|weight| *weight != 0.0)
-                        .map(short_float),
-                ),
-            ])
-        }),
-    );
-    set("staticSummary", text(start.static_summary.as_deref()));
-    set("staticDetails", text(start.static_details.as_deref()));
-    set(
-        "versioningOverride",
-        settings
-            .versioning_override
-            .as_ref()
-            .map(|version| match version {
-                VersioningOverride::Pinned {
-                    deployment_name,
-                    build_id,
-                } => {
-                    json!({"pinned": {"deploymentName": deployment_name, "buildId": build_id}})
-                }
-                VersioningOverride::AutoUpgrade => json!({"autoUpgrade": true}),
-            }),
-    );
-    set(
-        "completionCallbacks",
-        list(&settings.completion_callbacks, |callback| {
-            let headers = callback
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), json!(value)));
-            object([
-                ("url", Some(json!(callback.url))),
-                (
-                    "headers",
-                    Some(headers.collect::<Map<_, _>>())
-                        .filter(|map| !map.is_empty())
-                        .map(Value::Object),
-                ),
-            ])
-        }),
-    );
-    set("links", list(&settings.links, link_value));
-    set(
-        "onConflict",
-        settings.on_conflict.map(|options| {
-            json!({
-                "attachRequestId": options.attach_request_id,
-                "attachCompletionCallbacks": options.attach_completion_callbacks,
-                "attachLinks": options.attach_links,
-            })
-        }),
-    );
-    set(
-        "failExisting",
-        settings.fail_existing.then_some(Value::Bool(true)),
-    );
-    literal(Value::Object(fields))
+    let Start {
+        index: _,
+        source: _,
+        name,
+        workflow_id,
+        workflow,
+        options,
+    } = start;
+    let WorkflowSpec {
+        workflow_type,
+        task_queue,
+        args,
+        memo,
+        search_attributes,
+        headers,
+        static_summary,
+        static_details,
+        options: workflow_options,
+    } = workflow;
+    let WorkflowOptions {
+        execution_timeout,
+        run_timeout,
+        task_timeout,
+        retry_policy,
+        priority,
+        versioning_override,
+    } = &**workflow_options;
+    let StartOptions {
+        id_reuse_policy,
+        id_conflict_policy,
+        start_delay,
+        cron_schedule,
+        completion_callbacks,
+        links,
+        on_conflict,
+        fail_existing,
+    } = &**options;
+    literal(object([
+        ("name", text(name.as_deref())),
+        (
+            "workflowId",
+            text(Some(&**workflow_id).filter(|id| !id.is_empty())),
+        ),
+        ("type", text(Some(&**workflow_type))),
+        ("taskQueue", text(Some(&**task_queue))),
+        ("args", list(args, payload_value)),
+        (
+            "idReusePolicy",
+            text(id_reuse_policy.map(IdReusePolicy::as_str)),
+        ),
+        (
+            "idConflictPolicy",
+            text(id_conflict_policy.map(IdConflictPolicy::as_str)),
+        ),
+        ("executionTimeout", time(*execution_timeout)),
+        ("runTimeout", time(*run_timeout)),
+        ("taskTimeout", time(*task_timeout)),
+        ("startDelay", time(*start_delay)),
+        ("cronSchedule", text(cron_schedule.as_deref())),
+        ("retryPolicy", retry_policy.as_ref().map(retry_policy_value)),
+        ("memo", named(memo)),
+        ("searchAttributes", named(search_attributes)),
+        ("headers", named(headers)),
+        ("priority", priority.as_ref().map(priority_value)),
+        ("staticSummary", text(static_summary.as_deref())),
+        ("staticDetails", text(static_details.as_deref())),
+        (
+            "versioningOverride",
+            versioning_override.as_ref().map(version_value),
+        ),
+        (
+            "completionCallbacks",
+            list(completion_callbacks, callback_value),
+        ),
+        ("links", list(links, link_value)),
+        ("onConflict", on_conflict.map(on_conflict_value)),
+        ("failExisting", fail_existing.then_some(Value::Bool(true))),
+    ]))
+}
+
+fn text(text: Option<&str>) -> Option<Value> {
+    text.map(Value::from)
+}
+
+fn time(time: Option<Duration>) -> Option<Value> {
+    time.map(|time| duration::format(time).into())
+}
+
+fn retry_policy_value(policy: &RetryPolicy) -> Value {
+    let RetryPolicy {
+        initial_interval,
+        backoff_coefficient,
+        maximum_interval,
+        maximum_attempts,
+        non_retryable_error_types,
+    } = policy;
+    let attempts = Some(*maximum_attempts).filter(|count| *count > 0);
+    object([
+        ("initialInterval", time(*initial_interval)),
+        ("backoffCoefficient", backoff_coefficient.map(Value::from)),
+        ("maximumInterval", time(*maximum_interval)),
+        ("maximumAttempts", attempts.map(Value::from)),
+        (
+            "nonRetryableErrorTypes",
+            list(non_retryable_error_types, |error_type| json!(error_type)),
+        ),
+    ])
+}
+
+fn priority_value(priority: &Priority) -> Value {
+    let Priority {
+        key,
+        fairness_key,
+        fairness_weight,
+    } = priority;
+    let weight = Some(*fairness_weight).filter(|weight| *weight != 0.0);
+    object([
+        ("key", Some(*key).filter(|key| *key != 0).map(Value::from)),
+        (
+            "fairnessKey",
+            text(Some(&**fairness_key).filter(|key| !key.is_empty())),
+        ),
+        ("fairnessWeight", weight.map(short_float)),
+    ])
+}
+
+fn version_value(version: &VersioningOverride) -> Value {
+    match version {
+        VersioningOverride::Pinned {
+            deployment_name,
+            build_id,
+        } => json!({"pinned": {"deploymentName": deployment_name, "buildId": build_id}}),
+        VersioningOverride::AutoUpgrade => json!({"autoUpgrade": true}),
+    }
+}
+
+fn callback_value(callback: &CompletionCallback) -> Value {
+    let CompletionCallback { url, headers } = callback;
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)));
+    let headers = Some(headers.collect::<Map<_, _>>()).filter(|map| !map.is_empty());
+    object([
+        ("url", text(Some(url))),
+        ("headers", headers.map(Value::Object)),
+    ])
+}
+
+fn on_conflict_value(options: OnConflict) -> Value {
+    let OnConflict {
+        attach_request_id,
+        attach_completion_callbacks,
+        attach_links,
+    } = options;
+    json!({
+        "attachRequestId": attach_request_id,
+        "attachCompletionCallbacks": attach_completion_callbacks,
+        "attachLinks": attach_links,
+    })
 }
 
 /// The same value for a manifest, in which an expression's marks are not meant as such.

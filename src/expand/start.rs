@@ -21,7 +21,7 @@ pub struct SourceLine {
     pub row: Option<u64>,
 }
 
-/// One Workflow start.
+/// One Workflow start: what runs, and how it is begun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
     /// Position in the apply, from 0, in file order.
@@ -32,6 +32,15 @@ pub struct Start {
     pub name: Option<String>,
     /// Workflow ID.
     pub workflow_id: String,
+    /// What runs.
+    pub workflow: WorkflowSpec,
+    /// How it is begun. The starts of one entry mostly share it.
+    pub options: Arc<StartOptions>,
+}
+
+/// What runs, however it is begun.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkflowSpec {
     /// Workflow type name.
     pub workflow_type: Arc<str>,
     /// Task Queue name.
@@ -48,33 +57,38 @@ pub struct Start {
     pub static_summary: Option<Arc<str>>,
     /// Text for the Web UI.
     pub static_details: Option<Arc<str>>,
-    /// Everything else. The starts of one entry mostly share it.
-    pub settings: Arc<Settings>,
+    /// Everything else. The Workflows of one entry mostly share it.
+    pub options: Arc<WorkflowOptions>,
 }
 
-/// What a start carries beside names and payloads.
+/// What a Workflow runs under, beside names and payloads.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// What happens when a closed Workflow has the ID; `None` is the service's default.
-    pub id_reuse_policy: Option<IdReusePolicy>,
-    /// What happens when a running Workflow has the ID; `None` is the service's default.
-    pub id_conflict_policy: Option<IdConflictPolicy>,
+pub struct WorkflowOptions {
     /// Most time for the whole Workflow; `None` is no limit.
     pub execution_timeout: Option<Duration>,
     /// Most time for a run; `None` is the execution timeout.
     pub run_timeout: Option<Duration>,
     /// Most time for a Workflow Task; `None` is the service's default of 10 s.
     pub task_timeout: Option<Duration>,
-    /// Time before the first Workflow Task.
-    pub start_delay: Option<Duration>,
-    /// Cron schedule.
-    pub cron_schedule: Option<String>,
     /// How the service tries a failed run again.
     pub retry_policy: Option<RetryPolicy>,
     /// Priority and fairness.
     pub priority: Option<Priority>,
     /// The Worker Deployment Version that runs the Workflow.
     pub versioning_override: Option<VersioningOverride>,
+}
+
+/// How a Workflow is begun.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartOptions {
+    /// What happens when a closed Workflow has the ID; `None` is the service's default.
+    pub id_reuse_policy: Option<IdReusePolicy>,
+    /// What happens when a running Workflow has the ID; `None` is the service's default.
+    pub id_conflict_policy: Option<IdConflictPolicy>,
+    /// Time before the first Workflow Task.
+    pub start_delay: Option<Duration>,
+    /// Cron schedule: it is begun again and again.
+    pub cron_schedule: Option<String>,
     /// Nexus callbacks.
     pub completion_callbacks: Vec<CompletionCallback>,
     /// What caused the start.

@@ -115,7 +115,7 @@ impl<'a, S: Starter> Settling<'a, S> {
     /// times, and would move the room for all of it.
     pub(super) async fn settle(self, mut report: impl AsyncFnMut(Event)) -> Settled {
         let began = Instant::now();
-        let rules = Rules::of(&self.start.settings);
+        let rules = Rules::of(&self.start.options);
         let mut protocol = Protocol::new(rules);
         let mut attempts = Attempts::default();
         let mut last_error = None;
@@ -312,7 +312,7 @@ impl<'a, S: Starter> Settling<'a, S> {
             true => ExistingState::Closed,
             false => ExistingState::Running,
         });
-        let fails = self.context.fail_existing || self.start.settings.fail_existing;
+        let fails = self.context.fail_existing || self.start.options.fail_existing;
         if outcome == Outcome::Existing && fails {
             finished.error = Some(existing_error());
         }

@@ -67,8 +67,8 @@ pub(super) fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartF
         workflow_id: start.workflow_id.clone(),
         run_id: None,
         first_run_id: None,
-        workflow_type: start.workflow_type.to_string(),
-        task_queue: start.task_queue.to_string(),
+        workflow_type: start.workflow.workflow_type.to_string(),
+        task_queue: start.workflow.task_queue.to_string(),
         request_id: request_id.to_string(),
         outcome,
         existing_state: None,
@@ -76,7 +76,7 @@ pub(super) fn blank(start: &Start, request_id: Uuid, outcome: Outcome) -> StartF
         throttled: 0,
         latency_ms: 0.0,
         error: None,
-        cron: start.settings.cron_schedule.is_some(),
+        cron: start.options.cron_schedule.is_some(),
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! `docs/guarantees.md` says what this promises and what it does not.
 
-use crate::expand::start::{IdConflictPolicy, IdReusePolicy, Settings};
+use crate::expand::start::{IdConflictPolicy, IdReusePolicy, StartOptions};
 
 /// Attempts in a row that follow at once on a changed state of the service; further ones pause.
 const AT_ONCE: u8 = 3;
@@ -32,9 +32,9 @@ pub struct Rules {
 impl Rules {
     /// The rules of a start: its own, or the service's defaults.
     /// Source: temporal `common/enums/defaults.go`.
-    pub fn of(settings: &Settings) -> Self {
-        let closed = settings.id_reuse_policy;
-        let running = settings.id_conflict_policy;
+    pub fn of(options: &StartOptions) -> Self {
+        let closed = options.id_reuse_policy;
+        let running = options.id_conflict_policy;
         let (closed, running) = match closed.unwrap_or(IdReusePolicy::AllowDuplicate) {
             IdReusePolicy::TerminateIfRunning => (
                 IdReusePolicy::AllowDuplicate,
@@ -45,7 +45,7 @@ impl Rules {
         Rules {
             closed,
             running,
-            attaches: running == IdConflictPolicy::UseExisting && settings.on_conflict.is_some(),
+            attaches: running == IdConflictPolicy::UseExisting && options.on_conflict.is_some(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
-    IdConflictPolicy, IdReusePolicy, Settings, SourceLine, Start,
+    IdConflictPolicy, IdReusePolicy, SourceLine, Start, StartOptions, WorkflowSpec,
 };
 use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::engine::Work;
@@ -161,18 +161,15 @@ fn start(index: u64, conflict: Option<IdConflictPolicy>) -> Start {
         },
         name: None,
         workflow_id: format!("workflow-{index}"),
-        workflow_type: "Scripted".into(),
-        task_queue: "scripted".into(),
-        args: Vec::new(),
-        memo: Vec::new(),
-        search_attributes: Vec::new(),
-        headers: Vec::new(),
-        static_summary: None,
-        static_details: None,
-        settings: Arc::new(Settings {
+        workflow: WorkflowSpec {
+            workflow_type: "Scripted".into(),
+            task_queue: "scripted".into(),
+            ..WorkflowSpec::default()
+        },
+        options: Arc::new(StartOptions {
             id_reuse_policy: Some(IdReusePolicy::AllowDuplicate),
             id_conflict_policy: conflict,
-            ..Settings::default()
+            ..StartOptions::default()
         }),
     }
 }

@@ -13,6 +13,9 @@ use temporal_manifest::expand::{Expansion, Invocation, Options, Preflight};
 use temporal_manifest::manifest;
 use temporal_manifest::manifest::source::Source;
 
+use crate::support::binary::{Binary, Folder};
+use crate::support::fake_frontend::FakeFrontend;
+
 /// A minimal start, one with every field, and starts that differ only in where a text stands.
 const MANIFEST: &str = r#"
 apiVersion: temporal-manifest/v1
@@ -181,6 +184,46 @@ fn every_identity_is_what_it_was() {
         .collect();
     assert_eq!(found, known, "{found:#?}");
     assert_eq!(preflight.digest.as_deref(), Some(BATCH));
+}
+
+/// What flags add to a request, an identity or metadata, is added after the digest was taken.
+#[test]
+fn what_flags_add_to_requests_moves_nothing() {
+    let folder = Folder::new();
+    let journal = folder.path().join("pinned.journal");
+    let fake = FakeFrontend::healthy();
+    let key = key();
+    let flags = [
+        "--idempotency-key",
+        key.as_str(),
+        "--identity",
+        "somebody else",
+        "--grpc-meta",
+        "traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ];
+    Binary::apply(folder.manifest(MANIFEST), &fake.address(), &flags)
+        .arg("--journal")
+        .arg(&journal)
+        .run()
+        .expect_code(0);
+    let mut sent = Vec::new();
+    for start in fake.starts() {
+        assert_eq!(start.message.identity, "somebody else");
+        assert!(start.metadata.contains_key("traceparent"));
+        let (of_key, _of_invocation) = start.message.request_id.split_at(32);
+        sent.push((start.message.workflow_id.clone(), of_key.to_owned()));
+    }
+    sent.sort();
+    let mut known = KNOWN.map(|(_, workflow_id, request_id, _)| {
+        (workflow_id.to_owned(), request_id.replace('-', ""))
+    });
+    known.sort();
+    assert_eq!(sent, known);
+    let journal = std::fs::read_to_string(journal).expect("the journal was written");
+    assert!(
+        journal.contains(&format!(r#""digest":"{BATCH}""#)),
+        "{journal}"
+    );
 }
 
 #[test]

@@ -111,10 +111,10 @@ impl ArgSchemas {
         let schema = self
             .0
             .iter()
-            .find(|schema| *schema.workflow_type == *start.workflow_type);
+            .find(|schema| *schema.workflow_type == *start.workflow.workflow_type);
         schema.map_or_else(
             || Ok(Vec::new()),
-            |schema| schema.check(&start.args, budget),
+            |schema| schema.check(&start.workflow.args, budget),
         )
     }
 }

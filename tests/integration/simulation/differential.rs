@@ -8,7 +8,8 @@ use futures::{StreamExt, stream};
 use temporal_manifest::client::Client;
 use temporal_manifest::client::connect::{self, Connection};
 use temporal_manifest::expand::start::{
-    IdConflictPolicy, IdReusePolicy, OnConflict, RetryPolicy, Settings, SourceLine, Start,
+    IdConflictPolicy, IdReusePolicy, OnConflict, RetryPolicy, SourceLine, Start, StartOptions,
+    WorkflowOptions, WorkflowSpec,
 };
 use temporal_manifest::run::service::{self, ErrorClass, GrpcCode, Lookups, Reason, Starter};
 use tokio::time::Instant;
@@ -377,7 +378,7 @@ impl Pair {
     }
 
     fn message(&self, kind: Kind) -> Start {
-        let settings = Settings {
+        let workflow_options = WorkflowOptions {
             retry_policy: (kind == Kind::Retried).then(|| RetryPolicy {
                 initial_interval: Some(Duration::from_millis(1)),
                 backoff_coefficient: None,
@@ -385,13 +386,16 @@ impl Pair {
                 maximum_attempts: 0,
                 non_retryable_error_types: Vec::new(),
             }),
+            ..WorkflowOptions::default()
+        };
+        let options = StartOptions {
             cron_schedule: (kind == Kind::Scheduled).then(|| "@every 1s".to_owned()),
             on_conflict: Some(OnConflict {
                 attach_request_id: true,
                 attach_completion_callbacks: false,
                 attach_links: false,
             }),
-            ..Settings::default()
+            ..StartOptions::default()
         };
         Start {
             index: 0,
@@ -402,15 +406,13 @@ impl Pair {
             },
             name: None,
             workflow_id: self.workflow_id.clone(),
-            workflow_type: "ByHand".into(),
-            task_queue: self.task_queue.as_str().into(),
-            args: Vec::new(),
-            memo: Vec::new(),
-            search_attributes: Vec::new(),
-            headers: Vec::new(),
-            static_summary: None,
-            static_details: None,
-            settings: Arc::new(settings),
+            workflow: WorkflowSpec {
+                workflow_type: "ByHand".into(),
+                task_queue: self.task_queue.as_str().into(),
+                options: Arc::new(workflow_options),
+                ..WorkflowSpec::default()
+            },
+            options: Arc::new(options),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
-    IdConflictPolicy, IdReusePolicy, OnConflict, Settings, SourceLine, Start,
+    IdConflictPolicy, IdReusePolicy, OnConflict, SourceLine, Start, StartOptions, WorkflowSpec,
 };
 use temporal_manifest::run::attempt::ApplyContext;
 use temporal_manifest::run::engine::Work;
@@ -243,7 +243,7 @@ fn start(index: u64, dice: &mut fastrand::Rng) -> Start {
         RejectDuplicate => [Fail, UseExisting][dice.usize(0..2)],
         _ => [Fail, UseExisting, TerminateExisting, TerminateExisting][dice.usize(0..4)],
     };
-    let settings = Settings {
+    let options = StartOptions {
         id_reuse_policy: Some(closed),
         id_conflict_policy: Some(running),
         on_conflict: dice.bool().then_some(OnConflict {
@@ -251,7 +251,7 @@ fn start(index: u64, dice: &mut fastrand::Rng) -> Start {
             attach_completion_callbacks: false,
             attach_links: false,
         }),
-        ..Settings::default()
+        ..StartOptions::default()
     };
     Start {
         index,
@@ -262,14 +262,11 @@ fn start(index: u64, dice: &mut fastrand::Rng) -> Start {
         },
         name: None,
         workflow_id: format!("w{index}"),
-        workflow_type: "Simulated".into(),
-        task_queue: "simulated".into(),
-        args: Vec::new(),
-        memo: Vec::new(),
-        search_attributes: Vec::new(),
-        headers: Vec::new(),
-        static_summary: None,
-        static_details: None,
-        settings: Arc::new(settings),
+        workflow: WorkflowSpec {
+            workflow_type: "Simulated".into(),
+            task_queue: "simulated".into(),
+            ..WorkflowSpec::default()
+        },
+        options: Arc::new(options),
     }
 }
