@@ -81,15 +81,15 @@ impl GrpcOnly {
     }
 }
 
-type Answered<E> = Result<Response<Body>, E>;
-type Checked = Result<Response<GrpcBody>, StdError>;
+type RawAnswer<E> = Result<Response<Body>, E>;
+type GrpcAnswer = Result<Response<GrpcBody>, StdError>;
 
 impl Service<Request<Body>> for GrpcOnly {
     type Response = Response<GrpcBody>;
     type Error = StdError;
     type Future = Map<
         <Channel as Service<Request<Body>>>::Future,
-        fn(Answered<tonic::transport::Error>) -> Checked,
+        fn(RawAnswer<tonic::transport::Error>) -> GrpcAnswer,
     >;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
@@ -102,7 +102,7 @@ impl Service<Request<Body>> for GrpcOnly {
 }
 
 /// Lets an answer through if it is gRPC.
-fn check(answered: Answered<tonic::transport::Error>) -> Checked {
+fn check(answered: RawAnswer<tonic::transport::Error>) -> GrpcAnswer {
     let mut answer = answered?;
     let has_status = answer.headers().contains_key(Status::GRPC_STATUS);
     if !has_status && !is_grpc(answer.status(), answer.headers()) {

@@ -1,6 +1,7 @@
 //! The bounded loop: takes a start while a slot is free, settles it, tells what happened.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,13 +13,16 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{ApplyContext, Settled, Settling};
-use super::event::{ErrorRecord, Event, Outcome, StartFinished, Stopped};
+use super::context::ApplyContext;
+use super::deadline::sleep_until;
+use super::event::{Event, Outcome, StartFinished, Stopped};
+use super::in_flight::{StartInFlight, StartResult};
+use super::limits::Limits;
 use super::outcome::{abandoned, skipped};
 use super::pace::Pace;
-use super::service::{ErrorClass, ServiceError, Starter};
+use super::service::Starter;
+use super::stop_rule::{StartVerdict, StopRule};
 use super::wait::Waiting;
-use super::{Limits, sleep_until};
 use crate::expand::start::Start;
 
 /// Longest time that starts in flight are given to settle after a stop.
@@ -44,95 +48,165 @@ pub enum Work {
 /// in flight are settled without another attempt, and the rest ends as `skipped`. Returns why it
 /// stopped, if it did.
 pub async fn run<S: Starter>(
-    starter: &S,
-    mut work: mpsc::Receiver<Work>,
+    service: &S,
+    work: mpsc::Receiver<Work>,
     context: &ApplyContext,
     limits: Limits,
     stop: &CancellationToken,
     events: &mpsc::Sender<Event>,
     waits: Option<&mpsc::Sender<Waiting>>,
 ) -> Option<Stopped> {
-    // Cancelled by the caller's stop, and by what the service says.
-    let halt = stop.child_token();
-    let pace = Pace::new(limits.starts_per_second);
-    let mut judge = Judge::new(limits.max_failures);
-    let unsettled = Mutex::new(BTreeMap::new());
+    let slots = Slots {
+        service,
+        context,
+        events,
+        waits,
+        // Cancelled by the caller's stop, and by what the service says.
+        halt: stop.child_token(),
+        pace: Pace::new(limits.starts_per_second),
+        unsettled: Mutex::new(BTreeMap::new()),
+    };
+    let mut rule = StopRule::new(limits.max_failures);
+    let mut backlog = Backlog::of(work);
     // These futures do all the sending themselves. If this loop sent anything, it would wait for
     // room that the channel has promised to a future which nobody polls meanwhile.
     let mut in_flight = FuturesUnordered::new();
-    // Last in the list is first in the order. Taken in one go, so that whoever produces work on
-    // another thread is woken once for many starts.
-    let mut taken = Vec::with_capacity(AT_ONCE);
-    let mut exhausted = false;
     let mut settle_until = None;
     loop {
-        let halted = halt.is_cancelled();
-        if in_flight.is_empty() && (exhausted || halted) {
+        let halted = slots.halt.is_cancelled();
+        if in_flight.is_empty() && (backlog.is_exhausted || halted) {
             break;
         }
         if halted && settle_until.is_none() {
             settle_until = Some(Instant::now() + SETTLE_FOR);
         }
         let has_slot = !halted && in_flight.len() < limits.parallelism;
-        if has_slot && let Some(next) = taken.pop() {
-            in_flight.push(match next {
-                Work::Earlier(finished) => Either::Left(async move {
-                    wait_for(waits, Waiting::for_start(&finished)).await;
-                    None
-                }),
-                Work::Start(start) => {
-                    lock(&unsettled).insert(start.index, Arc::clone(&start));
-                    let (halt, pace, unsettled) = (&halt, &pace, &unsettled);
-                    Either::Right(async move {
-                        let settling = Settling::new(starter, context, halt, pace, &start);
-                        let report = async |event| emit(events, event).await;
-                        let Settled {
-                            finished,
-                            error,
-                            began,
-                        } = settling.settle(report).await;
-                        let failed =
-                            finished.outcome != Outcome::Unknown && finished.error.is_some();
-                        let waiting = waits.and_then(|_| Waiting::for_start(&finished));
-                        emit(events, Event::StartFinished(finished)).await;
-                        lock(unsettled).remove(&start.index);
-                        wait_for(waits, waiting).await;
-                        Some(Heard {
-                            error,
-                            began,
-                            failed,
-                        })
-                    })
-                }
-            });
+        if has_slot && let Some(next) = backlog.taken.pop() {
+            in_flight.push(slots.fill(next));
             continue;
         }
         tokio::select! {
             biased;
             Some(heard) = in_flight.next(), if !in_flight.is_empty() => {
                 if let Some(heard) = heard {
-                    judge.hear(&heard, &halt);
+                    rule.hear(&heard, &slots.halt);
                 }
             }
-            () = halt.cancelled(), if !halted => {}
+            () = slots.halt.cancelled(), if !halted => {}
             () = sleep_until(settle_until), if halted => break,
-            count = work.recv_many(&mut taken, AT_ONCE), if has_slot && !exhausted => {
-                taken.reverse();
-                exhausted = count == 0;
-            }
+            () = backlog.refill(), if has_slot && !backlog.is_exhausted => {}
         }
     }
     drop(in_flight);
-    let abandoned_starts = std::mem::take(&mut *lock(&unsettled));
-    for start in abandoned_starts.into_values() {
-        emit(events, Event::StartFinished(abandoned(context, &start))).await;
+    slots.abandon().await;
+    backlog.skip(context, events).await;
+    rule.stopped
+}
+
+/// What comes from the producer. Taken in one go, so that whoever produces work on another thread is
+/// woken once for many starts.
+struct Backlog {
+    work: mpsc::Receiver<Work>,
+    /// Last in the list is first in the order.
+    taken: Vec<Work>,
+    is_exhausted: bool,
+}
+
+impl Backlog {
+    fn of(work: mpsc::Receiver<Work>) -> Self {
+        Backlog {
+            work,
+            taken: Vec::with_capacity(AT_ONCE),
+            is_exhausted: false,
+        }
     }
-    while let Some(next) = taken.pop() {
-        skip_one(next, context, events).await;
+
+    /// Takes more work, if none is left. Nothing is lost if it is dropped meanwhile.
+    async fn refill(&mut self) {
+        let count = self.work.recv_many(&mut self.taken, AT_ONCE).await;
+        self.taken.reverse();
+        self.is_exhausted = count == 0;
     }
-    // The producer is blocked on a full channel or done; what it has left was never tried.
-    skip(work, context, events).await;
-    judge.stopped
+
+    /// Ends what is left as `skipped`: it was never tried. The producer is blocked on a full channel
+    /// or done.
+    async fn skip(mut self, context: &ApplyContext, events: &mpsc::Sender<Event>) {
+        while let Some(next) = self.taken.pop() {
+            skip_one(next, context, events).await;
+        }
+        skip(self.work, context, events).await;
+    }
+}
+
+/// What the starts in flight share.
+struct Slots<'a, S> {
+    service: &'a S,
+    context: &'a ApplyContext,
+    events: &'a mpsc::Sender<Event>,
+    /// Where Workflows are handed over that are to be waited for.
+    waits: Option<&'a mpsc::Sender<Waiting>>,
+    /// Cancelled when no further start is to be made.
+    halt: CancellationToken,
+    pace: Pace,
+    /// Starts whose outcome was not told yet, by their index.
+    unsettled: Mutex<BTreeMap<u64, Arc<Start>>>,
+}
+
+impl<S: Starter> Slots<'_, S> {
+    /// Begins what came from the producer. Gives what a start came to, for the rule.
+    fn fill(&self, next: Work) -> impl Future<Output = Option<StartVerdict>> {
+        match next {
+            Work::Earlier(finished) => Either::Left(async move {
+                self.wait_for(Waiting::for_start(&finished)).await;
+                None
+            }),
+            Work::Start(start) => {
+                lock(&self.unsettled).insert(start.index, Arc::clone(&start));
+                Either::Right(self.settle(start))
+            }
+        }
+    }
+
+    /// Makes one start and tells its outcome.
+    async fn settle(&self, start: Arc<Start>) -> Option<StartVerdict> {
+        let (halt, pace) = (&self.halt, &self.pace);
+        let in_flight = StartInFlight::new(self.service, self.context, halt, pace, &start);
+        let report = async |event| emit(self.events, event).await;
+        let StartResult {
+            finished,
+            error,
+            began,
+        } = in_flight.settle(report).await;
+        let failed = finished.outcome != Outcome::Unknown && finished.error.is_some();
+        let waiting = self.waits.and_then(|_| Waiting::for_start(&finished));
+        emit(self.events, Event::StartFinished(finished)).await;
+        lock(&self.unsettled).remove(&start.index);
+        self.wait_for(waiting).await;
+        Some(StartVerdict {
+            error,
+            began,
+            failed,
+        })
+    }
+
+    async fn wait_for(&self, waiting: Option<Waiting>) {
+        if let (Some(waits), Some(waiting)) = (self.waits, waiting) {
+            // A waiter that is gone has nothing to wait for.
+            let _ = waits.send(waiting).await;
+        }
+    }
+
+    /// Tells of the starts whose answers are not waited for any longer.
+    async fn abandon(&self) {
+        let left = std::mem::take(&mut *lock(&self.unsettled));
+        for start in left.into_values() {
+            emit(
+                self.events,
+                Event::StartFinished(abandoned(self.context, &start)),
+            )
+            .await;
+        }
+    }
 }
 
 /// Ends everything that comes out of `work` as `skipped`.
@@ -149,69 +223,6 @@ pub async fn skip(
 async fn skip_one(work: Work, context: &ApplyContext, events: &mpsc::Sender<Event>) {
     if let Work::Start(start) = work {
         emit(events, Event::StartFinished(skipped(context, &start))).await;
-    }
-}
-
-/// What a start in flight has come to.
-struct Heard {
-    error: Option<ServiceError>,
-    began: Instant,
-    failed: bool,
-}
-
-/// Decides when no further start is to be made.
-struct Judge {
-    stopped: Option<Stopped>,
-    last_answer: Instant,
-    failures: u64,
-    max_failures: Option<u64>,
-}
-
-impl Judge {
-    fn new(max_failures: Option<u64>) -> Self {
-        Judge {
-            stopped: None,
-            last_answer: Instant::now(),
-            failures: 0,
-            max_failures,
-        }
-    }
-
-    fn hear(&mut self, heard: &Heard, halt: &CancellationToken) {
-        self.failures += u64::from(heard.failed);
-        let verdict = match &heard.error {
-            Some(error) if error.class == ErrorClass::Fatal => Some(Stopped::Refusal {
-                error: ErrorRecord::from(error),
-            }),
-            // A busy Workflow is an answer about itself; any other throttling is none.
-            Some(error) if error.is_retryable() && !error.is_only_this_workflow() => {
-                // Nothing was heard in the later half of the time that this start was tried.
-                let silent = self.last_answer.elapsed() * 2 >= heard.began.elapsed();
-                silent.then(|| Stopped::Silence {
-                    error: ErrorRecord::from(error),
-                })
-            }
-            _ => {
-                self.last_answer = Instant::now();
-                None
-            }
-        };
-        let too_many = self.max_failures.is_some_and(|most| self.failures > most);
-        let verdict = verdict.or(too_many.then_some(Stopped::Failures {
-            count: self.failures,
-        }));
-        // What comes after a stop, the user's included, did not cause it.
-        if verdict.is_some() && !halt.is_cancelled() {
-            self.stopped = verdict;
-            halt.cancel();
-        }
-    }
-}
-
-async fn wait_for(waits: Option<&mpsc::Sender<Waiting>>, waiting: Option<Waiting>) {
-    if let (Some(waits), Some(waiting)) = (waits, waiting) {
-        // A waiter that is gone has nothing to wait for.
-        let _ = waits.send(waiting).await;
     }
 }
 

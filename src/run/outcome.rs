@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::attempt::ApplyContext;
+use super::context::ApplyContext;
 use super::event::{ErrorRecord, GrpcCode, Outcome, Reason, StartFinished};
 use super::protocol::Failing;
 use super::service::{ErrorClass, ServiceError};

@@ -32,12 +32,12 @@ const LONG_POLL_IS_LATE: Duration = Duration::from_secs(25);
 
 /// What is known of the service's answers to all calls of an apply.
 pub(super) struct Silence {
-    state: Mutex<State>,
+    state: Mutex<Answers>,
     bound: Duration,
     gave_up: CancellationToken,
 }
 
-struct State {
+struct Answers {
     /// Calls under way; long polls are none until they are late.
     calls: u32,
     /// When something was heard last.
@@ -54,7 +54,7 @@ impl Silence {
     /// `bound` is how long nothing may be heard.
     pub(super) fn new(bound: Duration) -> Self {
         Silence {
-            state: Mutex::new(State {
+            state: Mutex::new(Answers {
                 calls: 0,
                 heard: None,
                 since: Instant::now(),
@@ -66,18 +66,18 @@ impl Silence {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Answers> {
         let state = self.state.lock();
         state.expect("nothing panics while it holds this lock")
     }
 
-    fn begin(&self, since: Instant) -> Call<'_> {
+    fn begin(&self, since: Instant) -> PendingCall<'_> {
         let mut state = self.state();
         if state.calls == 0 && !state.missed {
             state.since = state.heard.map_or(since, |heard| heard.max(since));
         }
         state.calls += 1;
-        Call {
+        PendingCall {
             silence: self,
             heard: false,
         }
@@ -145,12 +145,12 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// A call under way. One that is dropped has come to nothing.
-struct Call<'a> {
+struct PendingCall<'a> {
     silence: &'a Silence,
     heard: bool,
 }
 
-impl Call<'_> {
+impl PendingCall<'_> {
     fn end<T>(mut self, result: &Result<T, ServiceError>) {
         let mut state = self.silence.state();
         match result {
@@ -168,7 +168,7 @@ impl Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         let mut state = self.silence.state();
         state.calls -= 1;
@@ -177,12 +177,12 @@ impl Drop for Call<'_> {
 }
 
 /// A service whose every answer is noted.
-pub(super) struct Listening<'a, S> {
-    pub(super) starter: &'a S,
+pub(super) struct WatchedService<'a, S> {
+    pub(super) service: &'a S,
     pub(super) silence: &'a Silence,
 }
 
-impl<S: Starter> Starter for Listening<'_, S> {
+impl<S: Starter> Starter for WatchedService<'_, S> {
     async fn start(
         &self,
         start: &Start,
@@ -190,23 +190,23 @@ impl<S: Starter> Starter for Listening<'_, S> {
     ) -> Result<StartAnswer, ServiceError> {
         // A call is not handed to a function as a future: each would have room for it twice.
         let call = self.silence.begin(Instant::now());
-        let result = self.starter.start(start, request).await;
+        let result = self.service.start(start, request).await;
         call.end(&result);
         result
     }
 
     async fn terminate(&self, workflow_id: &str, first_run_id: &str) -> Result<(), ServiceError> {
         let call = self.silence.begin(Instant::now());
-        let result = self.starter.terminate(workflow_id, first_run_id).await;
+        let result = self.service.terminate(workflow_id, first_run_id).await;
         call.end(&result);
         result
     }
 }
 
-impl<S: Lookups> Lookups for Listening<'_, S> {
+impl<S: Lookups> Lookups for WatchedService<'_, S> {
     async fn describe(&self, workflow_id: &str, run_id: &str) -> Result<Description, ServiceError> {
         let call = self.silence.begin(Instant::now());
-        let result = self.starter.describe(workflow_id, run_id).await;
+        let result = self.service.describe(workflow_id, run_id).await;
         call.end(&result);
         result
     }
@@ -217,7 +217,7 @@ impl<S: Lookups> Lookups for Listening<'_, S> {
         run_id: &str,
         poll: PollKind,
     ) -> Result<Option<RunClose>, ServiceError> {
-        let answer = self.starter.close(workflow_id, run_id, poll);
+        let answer = self.service.close(workflow_id, run_id, poll);
         match poll {
             PollKind::Quick => {
                 let call = self.silence.begin(Instant::now());
@@ -231,13 +231,13 @@ impl<S: Lookups> Lookups for Listening<'_, S> {
 
     async fn has_pollers(&self, task_queue: &str) -> Result<bool, ServiceError> {
         let call = self.silence.begin(Instant::now());
-        let result = self.starter.has_pollers(task_queue).await;
+        let result = self.service.has_pollers(task_queue).await;
         call.end(&result);
         result
     }
 }
 
-impl<S> Listening<'_, S> {
+impl<S> WatchedService<'_, S> {
     /// A call that may rightly be unanswered for a while.
     async fn long_poll<T>(
         &self,

@@ -7,9 +7,10 @@
 //! can be asked about is given up in the end, and then it is unknown.
 
 mod chain;
-mod judge;
-mod line;
-mod queues;
+mod next_step;
+mod task_queues;
+mod wait_list;
+mod waiting;
 mod weight;
 
 use std::sync::Arc;
@@ -22,64 +23,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, QueueUnserved, StartFinished, WorkflowEnd};
+use super::deadline::sleep_until;
+use super::event::{Event, QueueUnserved, WorkflowEnd};
+use super::limits::WaitLimits;
 use super::service::{GrpcCode, Lookups, PollKind, RunClose, ServiceError};
 use super::silence::Silence;
-use super::sleep_until;
-use chain::Chain;
-use judge::{Trouble, Verdict, judge, open, unknown};
-use line::Line;
-use queues::Queues;
-
-/// Most long polls at a time. The service's own limit for a namespace is 1200 by default, and
-/// Workers need theirs. Source: temporal dynamic config `frontend.namespaceCount`.
-pub const MAX_LONG_POLLS: usize = 32;
-
-/// Most quick questions at a time.
-const MAX_QUESTIONS: usize = 16;
-
-/// Shortest and longest time between two quick questions about the same Workflow.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+use next_step::{NextStep, next_step, open, unknown};
+use task_queues::TaskQueues;
+pub use wait_list::MAX_LONG_POLLS;
+use wait_list::{MAX_QUESTIONS, WaitList};
+pub use waiting::Waiting;
 
 /// Longest time for asking once more about everything when the waiting is over.
 const LAST_QUESTIONS_FOR: Duration = Duration::from_secs(10);
-
-/// A Workflow whose end is waited for.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    index: u64,
-    workflow_id: Arc<str>,
-    task_queue: Arc<str>,
-    chain: Chain,
-    since: Instant,
-    /// Seldom there, and so not carried along.
-    trouble: Option<Box<Trouble>>,
-}
-
-impl Waiting {
-    /// What to wait for after a start; `None` if there is no run.
-    pub(super) fn for_start(finished: &StartFinished) -> Option<Self> {
-        let run_id = finished.run_to_wait_for()?.to_owned();
-        // A cron schedule's first run is the chain's first one, whichever is current.
-        let first = finished.first_run_id.clone().filter(|_| finished.cron);
-        Some(Waiting {
-            index: finished.index,
-            workflow_id: finished.workflow_id.as_str().into(),
-            task_queue: finished.task_queue.as_str().into(),
-            chain: Chain::at(first.unwrap_or(run_id)),
-            since: Instant::now(),
-            trouble: None,
-        })
-    }
-}
-
-/// How long Workflows are waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct WaitLimits {
-    /// Longest time from the end of the starts; `None` is no limit.
-    pub timeout: Option<Duration>,
-}
 
 /// Waits for Workflows.
 pub(super) struct Waiter<'a, S> {
@@ -93,7 +49,7 @@ pub(super) struct Waiter<'a, S> {
 }
 
 /// An answer about a Workflow.
-struct Answered {
+struct CloseAnswer {
     waiting: Waiting,
     poll: PollKind,
     took: Duration,
@@ -105,16 +61,16 @@ impl<S: Lookups> Waiter<'_, S> {
     /// [`Event::WorkflowEnded`] or [`Event::WorkflowOpen`]. A stop, the timeout and a service that
     /// is silent for too long end the waiting.
     pub(super) async fn run(&self, mut waits: mpsc::Receiver<Waiting>) {
-        let mut line = Line::default();
+        let mut list = WaitList::default();
         let mut polls = FuturesUnordered::new();
         let mut looks = FuturesUnordered::new();
         let mut closed = false;
         let mut give_up = None;
         loop {
-            while let Some((waiting, poll)) = line.next() {
+            while let Some((waiting, poll)) = list.next() {
                 polls.push(self.ask(waiting, poll));
             }
-            if closed && polls.is_empty() && line.is_empty() {
+            if closed && polls.is_empty() && list.is_empty() {
                 return;
             }
             if closed && give_up.is_none() {
@@ -123,23 +79,23 @@ impl<S: Lookups> Waiter<'_, S> {
             tokio::select! {
                 biased;
                 Some(answered) = polls.next(), if !polls.is_empty() => {
-                    let (waiting, verdict) = self.judge(&mut line, answered);
-                    match verdict {
-                        Verdict::Over(end) => self.tell(waiting, end).await,
-                        Verdict::AskAgain { after, kept } => line.wait(waiting, after, kept),
+                    let (waiting, next) = self.take_in(&mut list, answered);
+                    match next {
+                        NextStep::Over(end) => self.tell(waiting, end).await,
+                        NextStep::AskAgain { after, kept } => list.wait(waiting, after, kept),
                     }
                 }
                 next = waits.recv(), if !closed => match next {
-                    Some(waiting) => line.enter(waiting),
+                    Some(waiting) => list.enter(waiting),
                     None => closed = true,
                 },
                 Some(unserved) = looks.next(), if !looks.is_empty() => {
-                    self.tell_unserved(&line.queues, unserved).await;
+                    self.tell_unserved(&list.queues, unserved).await;
                 }
-                () = sleep_until(line.queues.due()) => {
-                    looks.extend(line.queues.take_due().map(|queue| self.look(queue)));
+                () = sleep_until(list.queues.due()) => {
+                    looks.extend(list.queues.take_due().map(|queue| self.look(queue)));
                 }
-                () = sleep_until(line.next_due()) => {}
+                () = sleep_until(list.next_due()) => {}
                 () = sleep_until(give_up) => break,
                 () = self.stop.cancelled() => break,
                 // While starts are made, it is for them to decide.
@@ -147,7 +103,7 @@ impl<S: Lookups> Waiter<'_, S> {
             }
         }
         drop(polls);
-        let mut left = line.leave();
+        let mut left = list.leave();
         // Starts are over or stopped too; what they still hand over is not waited for either.
         while let Some(waiting) = waits.recv().await {
             left.push(waiting);
@@ -155,12 +111,12 @@ impl<S: Lookups> Waiter<'_, S> {
         self.ask_once_more(left).await;
     }
 
-    async fn ask(&self, waiting: Waiting, poll: PollKind) -> Answered {
+    async fn ask(&self, waiting: Waiting, poll: PollKind) -> CloseAnswer {
         let began = Instant::now();
         let run_id = waiting.chain.run_id();
         let answer = self.service.close(&waiting.workflow_id, run_id, poll);
         let close = answer.await;
-        Answered {
+        CloseAnswer {
             waiting,
             poll,
             took: began.elapsed(),
@@ -168,19 +124,19 @@ impl<S: Lookups> Waiter<'_, S> {
         }
     }
 
-    fn judge(&self, line: &mut Line, answered: Answered) -> (Waiting, Verdict) {
-        let Answered {
+    fn take_in(&self, list: &mut WaitList, answered: CloseAnswer) -> (Waiting, NextStep) {
+        let CloseAnswer {
             mut waiting,
             poll,
             took,
             close,
         } = answered;
-        line.answered(&waiting, poll);
-        let verdict = judge(&mut waiting, close, poll, took, self.retry_for);
-        if matches!(verdict, Verdict::Over(_)) {
-            line.queues.leave(&waiting.task_queue);
+        list.answered(&waiting, poll);
+        let next = next_step(&mut waiting, close, poll, took, self.retry_for);
+        if matches!(next, NextStep::Over(_)) {
+            list.queues.leave(&waiting.task_queue);
         }
-        (waiting, verdict)
+        (waiting, next)
     }
 
     /// A Task Queue if nobody polls it, as far as the service tells.
@@ -190,7 +146,7 @@ impl<S: Lookups> Waiter<'_, S> {
         answer.is_ok_and(|polled| !polled).then_some(task_queue)
     }
 
-    async fn tell_unserved(&self, queues: &Queues, task_queue: Option<Arc<str>>) {
+    async fn tell_unserved(&self, queues: &TaskQueues, task_queue: Option<Arc<str>>) {
         if let Some(task_queue) = task_queue
             && queues.waiting(&task_queue) > 0
         {
@@ -240,17 +196,17 @@ impl<S: Lookups> Waiter<'_, S> {
         (waiting, end)
     }
 
-    fn last_answer(&self, answered: Answered) -> (Waiting, WorkflowEnd) {
-        let Answered {
+    fn last_answer(&self, answered: CloseAnswer) -> (Waiting, WorkflowEnd) {
+        let CloseAnswer {
             mut waiting,
             poll,
             took,
             close,
         } = answered;
         // What fails now is not asked about again.
-        match judge(&mut waiting, close, poll, took, Duration::ZERO) {
-            Verdict::Over(end) => (waiting, end),
-            Verdict::AskAgain { .. } => {
+        match next_step(&mut waiting, close, poll, took, Duration::ZERO) {
+            NextStep::Over(end) => (waiting, end),
+            NextStep::AskAgain { .. } => {
                 let end = open(&waiting);
                 (waiting, end)
             }

@@ -10,7 +10,7 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, SourceLine, Start, StartOptions, WorkflowSpec,
 };
-use temporal_manifest::run::attempt::ApplyContext;
+use temporal_manifest::run::ApplyContext;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome, StartFinished, Stopped};
 use temporal_manifest::run::service::{

@@ -9,7 +9,7 @@ use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::{
     IdConflictPolicy, IdReusePolicy, OnConflict, SourceLine, Start, StartOptions, WorkflowSpec,
 };
-use temporal_manifest::run::attempt::ApplyContext;
+use temporal_manifest::run::ApplyContext;
 use temporal_manifest::run::engine::Work;
 use temporal_manifest::run::event::{Event, Outcome};
 use temporal_manifest::run::{self, Limits};

@@ -24,11 +24,11 @@ use temporal_manifest::journal::resume::resume;
 use temporal_manifest::journal::{Journal, MAX_STARTS};
 use temporal_manifest::report::log::Log;
 use temporal_manifest::report::reporters::Reporters;
-use temporal_manifest::run::attempt::ApplyContext;
+use temporal_manifest::run::ApplyContext;
+use temporal_manifest::run::WaitLimits;
 use temporal_manifest::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
 };
-use temporal_manifest::run::wait::WaitLimits;
 use temporal_manifest::run::{self, Limits, engine};
 
 use crate::cli::args::{ApplyArgs, GlobalArgs, OutputFormat};

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{LONGEST_PAUSE, SHORTEST_PAUSE, Waiting};
+use super::waiting::{Trouble, Waiting};
 use crate::run::event::{WorkflowEnd, WorkflowStatus};
 use crate::run::service::{
     CloseKind, ErrorClass, PollKind, RunClose, ServiceError, WorkflowFailure,
 };
 
+/// Shortest and longest time between two quick questions about the same Workflow.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
 /// What to do after an answer.
-pub(super) enum Verdict {
+pub(super) enum NextStep {
     /// Nothing more will be asked.
     Over(WorkflowEnd),
     /// Ask again: after a pause that has to be kept, or whenever there is room for a long poll.
@@ -23,24 +28,17 @@ pub(super) enum Verdict {
     },
 }
 
-/// What keeps the service from telling about a Workflow.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) since: Instant,
-    pub(super) error: ServiceError,
-}
-
 /// Reads an answer that took so long, and follows a chain of runs by one step.
-pub(super) fn judge(
+pub(super) fn next_step(
     waiting: &mut Waiting,
     close: Result<Option<RunClose>, ServiceError>,
     poll: PollKind,
     took: Duration,
     retry_for: Duration,
-) -> Verdict {
+) -> NextStep {
     let close = match close {
         Ok(close) => close,
-        Err(error) => return judge_error(waiting, error, retry_for),
+        Err(error) => return after_error(waiting, error, retry_for),
     };
     waiting.trouble = None;
     let Some(close) = close else {
@@ -53,13 +51,18 @@ pub(super) fn judge(
     } = close;
     if let Some(next) = next_run_id {
         return match waiting.chain.follow(next) {
-            Ok(after) => Verdict::AskAgain {
+            Ok(after) => NextStep::AskAgain {
                 after,
                 kept: !after.is_zero(),
             },
-            Err(endless) => Verdict::Over(unknown(endless.words().to_owned(), None)),
+            Err(endless) => NextStep::Over(unknown(endless.words().to_owned(), None)),
         };
     }
+    NextStep::Over(ended(how, at))
+}
+
+/// How a Workflow ended that no other run goes on for.
+fn ended(how: CloseKind, at: Timestamp) -> WorkflowEnd {
     let mut ended = end(WorkflowStatus::Completed);
     ended.close_time = Some(at);
     match how {
@@ -82,24 +85,24 @@ pub(super) fn judge(
         // A run of a cron schedule ends like this on old servers.
         CloseKind::ContinuedAsNew => {}
     }
-    Verdict::Over(ended)
+    ended
 }
 
-fn still_open(waiting: &Waiting, poll: PollKind, took: Duration) -> Verdict {
+fn still_open(waiting: &Waiting, poll: PollKind, took: Duration) -> NextStep {
     match poll {
-        PollKind::Quick => Verdict::AskAgain {
+        PollKind::Quick => NextStep::AskAgain {
             after: (waiting.since.elapsed() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
             kept: false,
         },
         // A service that does not hold long polls is not asked all the time.
-        PollKind::Long => Verdict::AskAgain {
+        PollKind::Long => NextStep::AskAgain {
             after: SHORTEST_PAUSE.saturating_sub(took),
             kept: true,
         },
     }
 }
 
-fn judge_error(waiting: &mut Waiting, error: ServiceError, retry_for: Duration) -> Verdict {
+fn after_error(waiting: &mut Waiting, error: ServiceError, retry_for: Duration) -> NextStep {
     let since = waiting.trouble.as_ref().map(|trouble| trouble.since);
     let since = since.unwrap_or_else(Instant::now);
     let left = retry_for.saturating_sub(since.elapsed());
@@ -108,12 +111,12 @@ fn judge_error(waiting: &mut Waiting, error: ServiceError, retry_for: Duration) 
         ErrorClass::Refused | ErrorClass::Fatal | ErrorClass::Existing(_)
     );
     if hopeless || left.is_zero() {
-        return Verdict::Over(untold(&error));
+        return NextStep::Over(untold(&error));
     }
     let after = (since.elapsed() / 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
     let after = after.min(left);
     waiting.trouble = Some(Box::new(Trouble { since, error }));
-    Verdict::AskAgain { after, kept: true }
+    NextStep::AskAgain { after, kept: true }
 }
 
 /// What is known of a Workflow when it is not waited for any longer: that it runs, unless nobody

@@ -1,4 +1,7 @@
 //! Workflows that are waited for, in the order in which they are asked about.
+//!
+//! A heap by hand: `tokio_util`'s `DelayQueue` takes 288 bytes for a Workflow instead of 264, and
+//! gives those that are due in the same tick last in, first out, so that the first ones starve.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -6,23 +9,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queues::Queues;
-use super::{MAX_LONG_POLLS, MAX_QUESTIONS, Waiting};
+use super::task_queues::TaskQueues;
+use super::waiting::Waiting;
 use crate::run::service::PollKind;
+
+/// Most long polls at a time. The service's own limit for a namespace is 1200 by default, and
+/// Workers need theirs. Source: temporal dynamic config `frontend.namespaceCount`.
+pub const MAX_LONG_POLLS: usize = 32;
+
+/// Most quick questions at a time.
+pub(super) const MAX_QUESTIONS: usize = 16;
 
 /// The Workflows that are waited for, in the order in which they are asked about.
 #[derive(Default)]
-pub(super) struct Line {
-    queue: BinaryHeap<Reverse<Queued>>,
+pub(super) struct WaitList {
+    queue: BinaryHeap<Reverse<WaitEntry>>,
     /// Those that are being asked about.
     asked: BTreeMap<u64, Waiting>,
     long: usize,
     quick: usize,
     sequence: u64,
-    pub(super) queues: Queues,
+    pub(super) queues: TaskQueues,
 }
 
-impl Line {
+impl WaitList {
     /// Takes in one that was not asked about yet.
     pub(super) fn enter(&mut self, waiting: Waiting) {
         self.queues.enter(&waiting.task_queue);
@@ -32,7 +42,7 @@ impl Line {
     /// Takes one in again after an answer. A pause that is `kept` holds for a long poll too.
     pub(super) fn wait(&mut self, waiting: Waiting, after: Duration, kept: bool) {
         self.sequence += 1;
-        self.queue.push(Reverse(Queued {
+        self.queue.push(Reverse(WaitEntry {
             due: Instant::now() + after,
             sequence: self.sequence,
             kept: kept && !after.is_zero(),
@@ -42,7 +52,7 @@ impl Line {
 
     /// The next one that may be asked about now, and how.
     pub(super) fn next(&mut self) -> Option<(Waiting, PollKind)> {
-        let Reverse(Queued {
+        let Reverse(WaitEntry {
             due, kept, waiting, ..
         }) = self.queue.peek()?;
         let is_due = *due <= Instant::now();
@@ -59,7 +69,7 @@ impl Line {
         } else {
             return None;
         };
-        let Reverse(Queued { waiting, .. }) = self.queue.pop()?;
+        let Reverse(WaitEntry { waiting, .. }) = self.queue.pop()?;
         self.asked.insert(waiting.index, waiting.clone());
         Some((waiting, poll))
     }
@@ -92,7 +102,7 @@ impl Line {
 }
 
 /// A Workflow that is asked about when it is due.
-struct Queued {
+struct WaitEntry {
     due: Instant,
     sequence: u64,
     /// Whether that holds for a long poll too.
@@ -100,21 +110,21 @@ struct Queued {
     waiting: Waiting,
 }
 
-impl PartialEq for Queued {
+impl PartialEq for WaitEntry {
     fn eq(&self, other: &Self) -> bool {
         (self.due, self.sequence) == (other.due, other.sequence)
     }
 }
 
-impl Eq for Queued {}
+impl Eq for WaitEntry {}
 
-impl PartialOrd for Queued {
+impl PartialOrd for WaitEntry {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Queued {
+impl Ord for WaitEntry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.due, self.sequence).cmp(&(other.due, other.sequence))
     }

@@ -1,4 +1,4 @@
-//! Task Queues that Workflows wait in: one that nobody polls is told once.
+//! Task TaskQueues that Workflows wait in: one that nobody polls is told once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use tokio::time::Instant;
 /// How long Workflows of a Task Queue are waited for before anybody asks who polls it.
 const ASKED_AFTER: Duration = Duration::from_secs(5);
 
-/// Most Task Queues that are asked about.
+/// Most Task TaskQueues that are asked about.
 const MAX_QUEUES: usize = 100;
 
-/// The Task Queues of Workflows that are waited for.
+/// The Task TaskQueues of Workflows that are waited for.
 #[derive(Debug, Default)]
-pub(super) struct Queues {
+pub(super) struct TaskQueues {
     /// Workflows that have not ended, by Task Queue.
     open: HashMap<Arc<str>, u64>,
     /// Those that were not asked about, with when they are.
     to_ask: VecDeque<(Instant, Arc<str>)>,
 }
 
-impl Queues {
+impl TaskQueues {
     /// A Workflow is waited for from now on.
     pub(super) fn enter(&mut self, queue: &Arc<str>) {
         if let Some(open) = self.open.get_mut(queue) {
@@ -63,7 +63,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_queue_is_asked_about_once_while_somebody_waits() {
-        let mut queues = Queues::default();
+        let mut queues = TaskQueues::default();
         let (left, waited): (Arc<str>, Arc<str>) = ("left".into(), "waited".into());
         for queue in [&left, &waited, &waited] {
             queues.enter(queue);
