@@ -9,7 +9,8 @@ use crate::expand::identity::IdempotencyKey;
 use crate::expand::selection::Selection;
 use crate::expand::vars::Overrides;
 use crate::expand::{AllowedEnv, Batch, Expansion, Invocation, Options, Preflight};
-use crate::manifest::source::{self, Source};
+use crate::manifest::source::Source;
+use crate::manifest::sources;
 use crate::manifest::walk::Exclude;
 use crate::manifest::{self};
 
@@ -75,7 +76,7 @@ impl Inputs {
             texts: self.vars.clone(),
         };
         for file in &self.var_files {
-            let (source, mut problems) = source::read_one(file);
+            let (source, mut problems) = sources::read_one(file);
             if let Some(source) = source {
                 vars.typed
                     .extend(manifest::read_map(&source, &mut problems));

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::expression::Problem;
-use super::jinja::{Compiled, words};
+use super::jinja::Compiled;
+use super::jinja_values::words;
+use super::problem::Problem;
 use super::scope::Constants;
 use crate::manifest::diagnostic::Code;
 

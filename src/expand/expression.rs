@@ -11,13 +11,14 @@ use minijinja::ErrorKind;
 
 use super::casts::Cast;
 use super::compiler::Compiler;
-use super::jinja::{Compiled, environment, from_jinja, words};
+use super::jinja::{Compiled, environment};
+use super::jinja_values::{from_jinja, words};
+use super::problem::{Problem, node_of};
 use super::scope::{Constants, Found, Name, Scope, not_allowed};
 use super::text_filters;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::node::{Node, Value};
 use crate::manifest::shorten;
-use crate::manifest::source::Span;
 use crate::manifest::spelling::nearest;
 
 /// Longest expression, in bytes. Longer ones can be nested more deeply than a thread's stack is.
@@ -39,64 +40,24 @@ pub(super) enum Expression {
     Jinja(Arc<Compiled>),
 }
 
-/// What is wrong with an expression, or with what it comes to.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) code: Code,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
-    /// The row's cell that it is about, if it is about one.
-    pub(super) cell: Option<String>,
-    /// Whether it is of no use to look for more.
-    pub(super) ends: bool,
-}
-
-impl Problem {
-    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Problem {
-            code,
-            message: message.into(),
-            help: None,
-            cell: None,
-            ends: false,
-        }
-    }
-
-    pub(super) fn failed(message: impl Into<String>) -> Self {
-        Problem::new(Code::ExpressionFailed, message)
-    }
-
-    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
-
 /// What an expression comes to.
 #[derive(Debug)]
-pub(super) enum Outcome<'s> {
+pub(super) enum TextOrNode<'s> {
     Text(&'s str),
     Node(Cow<'s, Node>),
 }
 
-impl Outcome<'_> {
+impl TextOrNode<'_> {
     pub(super) fn into_node(self) -> Node {
         match self {
-            Outcome::Text(text) => string(text),
-            Outcome::Node(node) => node.into_owned(),
+            TextOrNode::Text(text) => string(text),
+            TextOrNode::Node(node) => node.into_owned(),
         }
     }
 }
 
 fn string(text: &str) -> Node {
     node_of(Value::String(text.into()))
-}
-
-pub(super) fn node_of(value: Value) -> Node {
-    Node {
-        value,
-        span: Span::default(),
-    }
 }
 
 impl Expression {
@@ -153,7 +114,7 @@ impl Expression {
     ///
     /// # Errors
     /// It comes to nothing, or to nothing that JSON can hold.
-    pub(super) fn evaluate<'r>(&self, scope: &Scope<'r>) -> Result<Outcome<'r>, Problem> {
+    pub(super) fn evaluate<'r>(&self, scope: &Scope<'r>) -> Result<TextOrNode<'r>, Problem> {
         let (name, keys, cast) = match self {
             Expression::Lookup { name, keys, cast } => (*name, keys, *cast),
             Expression::Jinja(compiled) => return self.evaluate_jinja(compiled, scope),
@@ -165,7 +126,7 @@ impl Expression {
             // A record as a whole is seldom asked for: minijinja gathers its cells.
             None if name == Name::Row && keys.is_empty() && scope.row().is_some() => {
                 let row = scope.jinja().get_attr("row").unwrap_or_default();
-                return Ok(Outcome::Node(Cow::Owned(from_jinja(&row)?)));
+                return Ok(TextOrNode::Node(Cow::Owned(from_jinja(&row)?)));
             }
             None => return Err(self.undefined(scope)),
         };
@@ -177,13 +138,13 @@ impl Expression {
             ..Problem::failed(message)
         };
         Ok(match (found, cast) {
-            (Found::Text(text), None) => Outcome::Text(text),
+            (Found::Text(text), None) => TextOrNode::Text(text),
             (Found::Text(text), Some(cast)) => {
-                Outcome::Node(Cow::Owned(node_of(cast.text(text).map_err(cast_failed)?)))
+                TextOrNode::Node(Cow::Owned(node_of(cast.text(text).map_err(cast_failed)?)))
             }
-            (Found::Node(node), None) => Outcome::Node(Cow::Borrowed(node)),
+            (Found::Node(node), None) => TextOrNode::Node(Cow::Borrowed(node)),
             (Found::Node(found), Some(cast)) => {
-                Outcome::Node(Cow::Owned(node_of(cast.node(found).map_err(cast_failed)?)))
+                TextOrNode::Node(Cow::Owned(node_of(cast.node(found).map_err(cast_failed)?)))
             }
             (Found::Index(index), cast) => {
                 let index = node_of(Value::Number(index.into()));
@@ -191,7 +152,7 @@ impl Expression {
                     Some(cast) => node_of(cast.node(&index).map_err(cast_failed)?),
                     None => index,
                 };
-                Outcome::Node(Cow::Owned(index))
+                TextOrNode::Node(Cow::Owned(index))
             }
         })
     }
@@ -200,7 +161,7 @@ impl Expression {
         &self,
         compiled: &Compiled,
         scope: &Scope<'r>,
-    ) -> Result<Outcome<'r>, Problem> {
+    ) -> Result<TextOrNode<'r>, Problem> {
         let (value, steps) = compiled.evaluate(scope.jinja());
         scope.spend(steps + LOOKUP_STEPS);
         let value = value.map_err(|error| match error.kind() {
@@ -223,7 +184,7 @@ impl Expression {
         }
         let node = from_jinja(&value)?;
         scope.add(&node)?;
-        Ok(Outcome::Node(Cow::Owned(node)))
+        Ok(TextOrNode::Node(Cow::Owned(node)))
     }
 
     /// The cell that it reads, if it reads exactly one.

@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use super::compiler::{Compiler, Shared};
+use super::folder::Folder;
 use super::node_template::NodeTemplate;
-use super::recipe::Surroundings;
-use super::rows::{Matrix, Rows};
-use super::scope::Scope;
+use super::rows::{Matrix, RowFiles, Rows};
+use super::scope::{Constants, Scope};
 use crate::manifest::diagnostic::Code;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
+
+/// What entries are compiled with, beside what they say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'k> {
+    pub(super) constants: &'k Arc<Constants>,
+    pub(super) folder: Folder<'k>,
+    pub(super) files: &'k RowFiles,
+}
 
 /// Where the rows of a `forEach` come from.
 ///

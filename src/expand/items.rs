@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::arg_schemas::Spent;
 use super::build;
+use super::expansion::{Document, Expansion};
+use super::for_each::Surroundings;
 use super::identity::Generator;
 use super::node_template::cell_in;
-use super::recipe::{Recipe, Surroundings};
+use super::recipe::Recipe;
 use super::rows::{Row, RowIter, RowProblem, TEMPORARY_FOLDER};
 use super::start::{SourceLine, Start};
 use super::workflow_ids::{Merge, Sorted};
-use super::{Document, Expansion};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
 
 use super::compiler::Compiler;
-use super::expression::Outcome;
+use super::expression::TextOrNode;
 use super::scope::Scope;
 use super::template::{Template, TemplateProblem};
 use crate::manifest::diagnostic::Code;
@@ -193,8 +193,8 @@ impl Serialize for Writing<'_> {
         match self.template {
             NodeTemplate::Constant(node) => node.serialize(serializer),
             NodeTemplate::Text { template, path } => match template.evaluate(self.scope) {
-                Ok(Outcome::Text(text)) => serializer.serialize_str(text),
-                Ok(Outcome::Node(node)) => node.serialize(serializer),
+                Ok(TextOrNode::Text(text)) => serializer.serialize_str(text),
+                Ok(TextOrNode::Node(node)) => node.serialize(serializer),
                 Err(problem) => {
                     self.failed.set(Some(finding(problem, path)));
                     Err(serde::ser::Error::custom("an expression failed"))

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::batch::Batch;
+use super::expansion::{Document, Expansion};
 use super::items::{Items, Made, Pass, cannot_sort};
 use super::selection::Unmatched;
 use super::start::{IdConflictPolicy, IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
-use super::{Batch, Document, Expansion};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::source::hex;
 use crate::manifest::spelling::nearest;

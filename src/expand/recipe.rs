@@ -6,10 +6,10 @@ use super::build::{self, Body, Payloads};
 use super::compiler::{Compiler, Shared};
 use super::computed::Computed;
 use super::folder::Folder;
-use super::for_each;
+use super::for_each::{self, Surroundings};
 use super::node_template::NodeTemplate;
 use super::payload_template::{NamedPayloads, PayloadsTemplate, in_order, wrong_type};
-use super::rows::{Row, RowFiles, Rows};
+use super::rows::{Row, Rows};
 use super::scope::{Constants, Scope};
 use super::start::{SourceLine, Start};
 use crate::manifest::check;
@@ -81,14 +81,6 @@ const TEXTS: [&str; 6] = [
     "staticSummary",
     "staticDetails",
 ];
-
-/// What entries are compiled with, beside what they say.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings<'k> {
-    pub(super) constants: &'k Arc<Constants>,
-    pub(super) folder: Folder<'k>,
-    pub(super) files: &'k RowFiles,
-}
 
 impl<'m> Recipe<'m> {
     /// Compiles an entry.

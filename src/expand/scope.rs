@@ -10,9 +10,9 @@ use minijinja::value::{Enumerator, Object, Value as Jinja};
 use minijinja::{Error, ErrorKind};
 
 use super::budget::Budget;
-use super::expression::Problem;
-use super::jinja::to_jinja;
+use super::jinja_values::to_jinja;
 use super::payload::MAX_REQUEST_BYTES;
+use super::problem::Problem;
 use super::rows::{Cell as RowCell, Row};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::compiler::Compiler;
-use super::expression::{Expression, Outcome, Problem};
+use super::expression::{Expression, TextOrNode};
 use super::payload::MAX_REQUEST_BYTES;
+use super::problem::Problem;
 use super::scope::Scope;
 use super::text_filters;
 use crate::manifest::diagnostic::Code;
@@ -103,7 +104,10 @@ impl Template {
     ///
     /// # Errors
     /// An expression fails, or comes to something that cannot stand in a text.
-    pub(super) fn evaluate<'r>(&self, scope: &Scope<'r>) -> Result<Outcome<'r>, TemplateProblem> {
+    pub(super) fn evaluate<'r>(
+        &self,
+        scope: &Scope<'r>,
+    ) -> Result<TextOrNode<'r>, TemplateProblem> {
         if let [
             Part::Expression {
                 expression,
@@ -136,7 +140,7 @@ impl Template {
                 }
             }
         }
-        Ok(Outcome::Node(Cow::Owned(Node {
+        Ok(TextOrNode::Node(Cow::Owned(Node {
             value: Value::String(text.into()),
             span: Span::default(),
         })))
@@ -144,17 +148,17 @@ impl Template {
 }
 
 /// Adds what an expression comes to to a text.
-fn append(outcome: Outcome<'_>, text: &mut String) -> Result<(), Problem> {
+fn append(outcome: TextOrNode<'_>, text: &mut String) -> Result<(), Problem> {
     let refuse = |kind: &str| {
         let message = text_filters::refusal(kind);
         Err(Problem::failed(message).with_help(text_filters::HELP))
     };
     let node = match outcome {
-        Outcome::Text(part) => {
+        TextOrNode::Text(part) => {
             text.push_str(part);
             return within_limit(text);
         }
-        Outcome::Node(node) => node,
+        TextOrNode::Node(node) => node,
     };
     match &node.value {
         Value::String(part) => text.push_str(part),

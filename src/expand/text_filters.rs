@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 
-use super::jinja::{FUEL, number};
+use super::jinja_values::{FUEL, number};
 
 /// Filters with the number of arguments that are to be texts, from the first one on, and how many
 /// more may be.

@@ -14,7 +14,7 @@ use miette::{
 use super::alike::alike;
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::source::{Source, Span};
-use crate::visible::{Page, is_hidden, visible};
+use crate::visible::{Page, visible};
 
 /// Most problems that are shown in full; the rest is only counted.
 pub const MAX_SHOWN: usize = 50;
@@ -278,34 +278,11 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// A file's text with every hidden character replaced by one of the same width in bytes, so that
-/// places stay where they are. `None` if there is none.
-pub(super) fn without_hidden(text: &str) -> Option<String> {
-    let may_hide = |b: u8| (b < b' ' && !matches!(b, b'\t' | b'\n')) || b >= 0x7F;
-    if !text.bytes().any(may_hide) {
-        return None;
-    }
-    let is_break = |at: usize| text.as_bytes().get(at + 1) == Some(&b'\n');
-    let acts =
-        |at: usize, c: char| is_hidden(c) && c != '\t' && c != '\n' && !(c == '\r' && is_break(at));
-    text.char_indices().find(|(at, c)| acts(*at, *c))?;
-    let mut shown = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
-        match c.len_utf8() {
-            _ if !acts(at, c) => shown.push(c),
-            1 => shown.push('?'),
-            2 => shown.push('·'),
-            3 => shown.push('\u{FFFD}'),
-            _ => shown.push_str("\u{FFFD}?"),
-        }
-    }
-    Some(shown)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manifest::diagnostic::Code;
+    use crate::visible::is_hidden;
 
     fn drawn(diagnostic: Diagnostic) -> String {
         let style = Style {

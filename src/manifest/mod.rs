@@ -26,6 +26,7 @@ mod scalar;
 pub mod schema;
 mod shape;
 pub mod source;
+pub mod sources;
 pub mod spelling;
 mod steps;
 pub mod walk;
@@ -63,7 +64,7 @@ pub struct Loaded {
 
 /// Reads and checks every manifest that `paths` name; `exclude` says what of folders is left out.
 pub fn load(paths: &[PathBuf], exclude: &Exclude) -> Loaded {
-    let (sources, diagnostics) = source::read_sources(paths, exclude);
+    let (sources, diagnostics) = sources::read_sources(paths, exclude);
     let mut loaded = Loaded {
         diagnostics,
         ..Loaded::default()

@@ -1,21 +1,11 @@
-//! Finds manifest files and reads them as text.
-//!
-//! In: the paths a user typed. Out: [`Source`]s in a stable order, and a [`Diagnostic`] for every
-//! path that could not be read; one unreadable file does not hide the problems of the others.
+//! A file as text, and places in it.
 
-use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use super::diagnostic::{Code, Diagnostic};
-use super::opened::{self, OpenError};
-use super::walk::{self, Exclude};
-
-/// Largest manifest file that is read, in bytes. Larger inputs belong into CSV or JSONL rows.
-pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+use crate::visible::is_hidden;
 
 /// A range of bytes in a [`Source`]'s text; `end` is exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +57,14 @@ impl Source {
         }
     }
 
+    /// The same, found in a folder that was named.
+    pub(super) fn found_in_folder(self, folder: Option<&Path>) -> Self {
+        Source {
+            found_in: folder.map(Path::to_owned),
+            ..self
+        }
+    }
+
     /// The path as the user typed it, or `<stdin>`.
     pub fn name(&self) -> &str {
         &self.name
@@ -84,7 +82,7 @@ impl Source {
 
     /// The text as a terminal may see it, with the same offsets.
     pub(super) fn shown(&self) -> &str {
-        let shown = || super::drawing::without_hidden(&self.text);
+        let shown = || without_hidden(&self.text);
         self.shown
             .get_or_init(shown)
             .as_deref()
@@ -153,192 +151,28 @@ impl Source {
     }
 }
 
-/// Reads every manifest that `paths` name: files, folders (recursively, `*.yaml`, `*.yml` and
-/// `*.json`, sorted; hidden names are left out) and `-` for standard input. A file that is
-/// reached twice is read once. `exclude` says what of folders is left out.
-pub fn read_sources(paths: &[PathBuf], exclude: &Exclude) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
-    let mut sources = Vec::new();
-    let mut problems = Vec::new();
-    let mut seen = HashSet::new();
-    for path in paths {
-        if path.as_os_str() == "-" {
-            if seen.insert(path.clone()) {
-                let read = read_text("<stdin>", std::io::stdin().lock());
-                let read = read.map(|text| ("<stdin>".into(), PathBuf::from("."), text));
-                collect(read, None, &mut sources, &mut problems);
-            }
-            continue;
-        }
-        let walked = path.is_dir().then_some(path.as_path());
-        let files = match walked {
-            Some(folder) => manifests_of(folder, exclude, &mut problems),
-            None => vec![path.clone()],
-        };
-        for file in files {
-            let identity = file.canonicalize().unwrap_or_else(|_| file.clone());
-            if seen.insert(identity) {
-                let read = read_file(&file, walked);
-                collect(read, walked, &mut sources, &mut problems);
-            }
+/// A file's text with every hidden character replaced by one of the same width in bytes, so that
+/// places stay where they are. `None` if there is none.
+fn without_hidden(text: &str) -> Option<String> {
+    let may_hide = |b: u8| (b < b' ' && !matches!(b, b'\t' | b'\n')) || b >= 0x7F;
+    if !text.bytes().any(may_hide) {
+        return None;
+    }
+    let is_break = |at: usize| text.as_bytes().get(at + 1) == Some(&b'\n');
+    let acts =
+        |at: usize, c: char| is_hidden(c) && c != '\t' && c != '\n' && !(c == '\r' && is_break(at));
+    text.char_indices().find(|(at, c)| acts(*at, *c))?;
+    let mut shown = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        match c.len_utf8() {
+            _ if !acts(at, c) => shown.push(c),
+            1 => shown.push('?'),
+            2 => shown.push('·'),
+            3 => shown.push('\u{FFFD}'),
+            _ => shown.push_str("\u{FFFD}?"),
         }
     }
-    (sources, problems)
-}
-
-/// Reads one file that is no manifest, or says why it cannot be read.
-pub fn read_one(path: &Path) -> (Option<Arc<Source>>, Vec<Diagnostic>) {
-    let (mut sources, mut problems) = (Vec::new(), Vec::new());
-    collect(read_file(path, None), None, &mut sources, &mut problems);
-    (sources.pop(), problems)
-}
-
-type Named = (String, PathBuf, String);
-
-/// The files of a folder, which should hold one at least.
-fn manifests_of(folder: &Path, exclude: &Exclude, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    let before = problems.len();
-    let files = walk::files_below(folder, exclude, problems);
-    if files.is_empty() && problems.len() == before {
-        problems.push(no_manifests(folder));
-    }
-    files
-}
-
-/// A folder holds nothing to read.
-pub(super) fn no_manifests(folder: &Path) -> Diagnostic {
-    let message = format!("the folder `{}` holds no manifest", folder.display());
-    Diagnostic::new(Code::NoManifests, message)
-        .with_help("a manifest's name ends in `.yaml`, `.yml` or `.json`")
-}
-
-fn collect(
-    read: Result<Named, Diagnostic>,
-    found_in: Option<&Path>,
-    sources: &mut Vec<Arc<Source>>,
-    problems: &mut Vec<Diagnostic>,
-) {
-    match read {
-        Ok((name, folder, text)) => sources.push(Arc::new(Source {
-            found_in: found_in.map(Path::to_owned),
-            ..Source::new(name, folder, text)
-        })),
-        Err(problem) => problems.push(problem),
-    }
-}
-
-/// Reads a file, which lies below `walked` if that is the folder it was found in.
-fn read_file(path: &Path, walked: Option<&Path>) -> Result<Named, Diagnostic> {
-    let name = path.display().to_string();
-    let unreadable = |error: std::io::Error| {
-        Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
-    };
-    // Only these pipes have a writer for sure.
-    let file = if walked.is_none() && opened::is_from_shell(path) {
-        std::fs::File::open(path).map_err(unreadable)?
-    } else {
-        let opened = opened::open(path, walked).map_err(|error| match (error, walked) {
-            (OpenError::NotAFile, _) => not_a_file(&name),
-            (OpenError::Outside, Some(folder)) => walk::link_outside(path, folder),
-            (error @ OpenError::Outside, None) => {
-                Diagnostic::new(Code::NotAFile, format!("cannot read `{name}`: {error}"))
-                    .with_help("what lies below `/proc` and `/sys` is no manifest")
-            }
-            (OpenError::Io(error), _) => match near_file(path) {
-                Some(near) if error.kind() == std::io::ErrorKind::NotFound => {
-                    unreadable(error).with_help(format!("did you mean `{}`?", near.display()))
-                }
-                _ => unreadable(error),
-            },
-        })?;
-        opened.file
-    };
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(too_large(&name));
-    }
-    let text = read_text(&name, file)?;
-    let folder = folder_of(path).to_owned();
-    Ok((name, folder, text))
-}
-
-fn not_a_file(name: &str) -> Diagnostic {
-    Diagnostic::new(Code::NotAFile, format!("`{name}` is not a regular file")).with_help(format!(
-        "pass it through standard input: `temporal-manifest apply - < {name}`"
-    ))
-}
-
-/// The folder that a file is in, as a path that can be opened.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// A file beside a missing one with nearly its name.
-fn near_file(path: &Path) -> Option<PathBuf> {
-    let wanted = path.file_name()?.to_string_lossy().into_owned();
-    let names = std::fs::read_dir(folder_of(path))
-        .ok()?
-        .flatten()
-        .take(10_000);
-    let candidates: Vec<String> = names
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    let near = super::spelling::nearest(&wanted, candidates.iter().map(String::as_str))?;
-    Some(path.with_file_name(near))
-}
-
-fn too_large(name: &str) -> Diagnostic {
-    let limit = MAX_FILE_BYTES / (1024 * 1024);
-    let message = format!("`{name}` is larger than {limit} MiB");
-    Diagnostic::new(Code::TooLarge, message).with_help("split the manifest into several files")
-}
-
-fn read_text(name: &str, reader: impl Read) -> Result<String, Diagnostic> {
-    let mut bytes = Vec::new();
-    reader
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
-        })?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large(name));
-    }
-    let skip = if bytes.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    };
-    if skip > 0 {
-        bytes.drain(..skip);
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let before = &error.as_bytes()[..at];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-        let line_start = before
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |p| p + 1);
-        let column = String::from_utf8_lossy(&before[line_start..])
-            .chars()
-            .count()
-            + 1;
-        let byte = error.as_bytes()[at];
-        let problem = Diagnostic::new(
-            Code::NotUtf8,
-            format!("`{name}` is not UTF-8: byte 0x{byte:02X} at line {line}, column {column}"),
-        );
-        let utf16 =
-            error.as_bytes().starts_with(b"\xFF\xFE") || error.as_bytes().starts_with(b"\xFE\xFF");
-        problem.with_help(if utf16 {
-            format!("the file is UTF-16; convert it: `iconv -f UTF-16 -t UTF-8 {name}`")
-        } else {
-            format!("save the file as UTF-8; if it is Latin-1: `iconv -f LATIN1 -t UTF-8 {name}`")
-        })
-    })
+    Some(shown)
 }
 
 /// Lower-case hexadecimal of `bytes`.

@@ -1,7 +1,6 @@
 //! Rows of a CSV file with a header. Cells are strings.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::io::{self, Read};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,48 +8,14 @@ use std::sync::Arc;
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::file::{FileReader, RowsFile};
+use super::header::Header;
+use super::problem::{MAX_ROW_BYTES, RowProblem, not_utf8, too_long};
 use super::quotes::{Fault, Quotes, Wrong};
-use super::{Cells, MAX_ROW_BYTES, Origin, Row, RowProblem, not_utf8, too_long};
+use super::row::{Cells, Origin, Row};
 use crate::manifest::diagnostic::{Code, Place};
-use crate::manifest::source::Span;
-
-/// The names of a file's columns.
-#[derive(Debug)]
-pub(super) struct Header {
-    names: StringRecord,
-    /// Positions by name, for files with many columns.
-    index: Option<HashMap<Box<str>, usize>>,
-    pub(super) delimiter: u8,
-}
 
 const CLOSE_IT: &str = "close the cell with a quote right before the delimiter or the end of the line; inside of it a quote is written twice: `\"5\"\" pipe\"`";
 const QUOTE_ALL: &str = "quote the whole cell and write the quote inside of it twice: `\"5\"\" pipe\"`; a blank before the first quote makes it a part of the text";
-
-/// Number of columns from which names are looked up by hash.
-const INDEXED_FROM: usize = 16;
-
-impl Header {
-    fn new(names: StringRecord, delimiter: u8) -> Self {
-        let index =
-            (names.len() > INDEXED_FROM).then(|| names.iter().map(Into::into).zip(0..).collect());
-        Header {
-            names,
-            index,
-            delimiter,
-        }
-    }
-
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(name).copied(),
-            None => self.names.iter().position(|other| other == name),
-        }
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter()
-    }
-}
 
 /// Records one by one.
 pub(super) struct Records {
@@ -154,7 +119,7 @@ impl Records {
                 let record = error.into_byte_record();
                 let byte = record.get(field).and_then(|cell| cell.get(at)).copied();
                 let place = bounds.of(&self.file);
-                not_utf8(&self.file, byte.unwrap_or_default(), place)
+                not_utf8(self.file.name(), byte.unwrap_or_default(), place)
             })
     }
 
@@ -197,7 +162,7 @@ impl Records {
     }
 
     fn row(&self, record: StringRecord, bounds: Bounds) -> Result<Row, RowProblem> {
-        let (has, wanted) = (record.len(), self.header.names.len());
+        let (has, wanted) = (record.len(), self.header.len());
         if has != wanted {
             let message = format!("this row has {has} cells, and the header has {wanted}");
             let problem = RowProblem::new(Code::InvalidRow, message)
@@ -291,48 +256,5 @@ impl Read for Limited {
             _ => self.quotes.see(&buffer[..read]),
         }
         Ok(read)
-    }
-}
-
-/// Where a cell stands in the text of its record.
-pub(super) fn cell_span(record: &str, delimiter: u8, position: usize) -> Option<Span> {
-    let (mut cell, mut start, mut quoted) = (0, 0, false);
-    let bytes = record.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        let ends = !quoted && (*byte == delimiter || matches!(byte, b'\n' | b'\r'));
-        if ends && cell == position {
-            return Some(span(start, at));
-        }
-        if ends {
-            (cell, start) = (cell + 1, at + 1);
-        } else if *byte == b'"' {
-            quoted = !quoted;
-        }
-    }
-    (cell == position && start < bytes.len()).then(|| span(start, bytes.len()))
-}
-
-fn span(start: usize, end: usize) -> Span {
-    Span {
-        start: start as u32,
-        end: end as u32,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_found_in_its_record() {
-        let record = "acme,\"a, \"\"b\"\"\n\",12x\r\n";
-        let cell = |position| {
-            let span = cell_span(record, b',', position)?;
-            record.get(span.start as usize..span.end as usize)
-        };
-        assert_eq!(cell(0), Some("acme"));
-        assert_eq!(cell(1), Some("\"a, \"\"b\"\"\n\""));
-        assert_eq!(cell(2), Some("12x"));
-        assert_eq!(cell(4), None);
     }
 }

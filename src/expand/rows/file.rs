@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use super::RowProblem;
+use super::problem::RowProblem;
 use crate::expand::budget::Budget;
 use crate::expand::folder::Folder;
 use crate::expand::positional::Positional;

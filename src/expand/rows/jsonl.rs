@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use super::file::{FileReader, RowsFile};
-use super::{Cells, MAX_ROW_BYTES, Origin, Row, RowProblem, not_utf8, too_long};
+use super::problem::{MAX_ROW_BYTES, RowProblem, not_utf8, too_long};
+use super::row::{Cells, Origin, Row};
 use crate::manifest::diagnostic::Code;
 use crate::manifest::json;
 
@@ -73,7 +74,7 @@ impl Lines {
         let cells = json::parse(text).map_err(|error| {
             if let Err(utf8) = std::str::from_utf8(text) {
                 let byte = utf8.valid_up_to();
-                return not_utf8(file, text[byte], at(byte));
+                return not_utf8(file.name(), text[byte], at(byte));
             }
             let problem = RowProblem::new(Code::InvalidRow, format!("this is not JSON: {error}"));
             let problem = match &error {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Cells, Origin, Row, RowProblem};
+use super::problem::RowProblem;
+use super::row::{Cells, Origin, Row};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;
 
