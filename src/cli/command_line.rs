@@ -26,6 +26,22 @@ pub(crate) fn words() -> Vec<String> {
         .collect()
 }
 
+/// Whether errors are wanted as JSON, from a command line that could not be parsed. By hand, because
+/// clap's `ignore_errors` reads nothing after the first mistake, such as `-o json` after a misspelt
+/// option.
+pub(crate) fn wants_json(words: &[String]) -> bool {
+    let is_json = |value: &str| matches!(value, "json" | "jsonl");
+    words.iter().enumerate().any(|(position, word)| {
+        if matches!(word.as_str(), "-o" | "--output") {
+            return words.get(position + 1).is_some_and(|next| is_json(next));
+        }
+        let value = word
+            .strip_prefix("--output=")
+            .or_else(|| Some(word.strip_prefix("-o")?.trim_start_matches('=')));
+        value.is_some_and(is_json)
+    })
+}
+
 /// The command that applies the same under a key, without a journal: what these words say, but for
 /// secrets, of which only the names are shown. `words` begin with the program's own name.
 pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &str) -> String {
@@ -99,5 +115,20 @@ mod tests {
             command,
             "temporal-manifest apply 'a b.yaml' '--shard=1/2' --api-key … --var token=… --grpc-meta … --tls-key-data … -n \"it's\" --idempotency-key 'k 1'"
         );
+    }
+
+    #[test]
+    fn json_is_wanted_wherever_it_is_said() {
+        let table = [
+            ("apply --nope -o json", true),
+            ("apply a.yaml --rate x --output=jsonl", true),
+            ("nope -ojson", true),
+            ("apply -o text --nope", false),
+            ("apply --nope json", false),
+        ];
+        for (line, wanted) in table {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(wants_json(&words), wanted, "{line}");
+        }
     }
 }

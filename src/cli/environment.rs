@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
-/// Variables and terminal facts.
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Variables, terminal facts, and what is this run's own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) variables: BTreeMap<String, String>,
@@ -13,6 +16,12 @@ pub(crate) struct Environment {
     pub(crate) width: Option<usize>,
     /// Whether people's output is drawn in ASCII, because the locale has nothing else.
     pub(crate) ascii: bool,
+    /// Name of this machine, if it has one.
+    pub(crate) host_name: Option<String>,
+    /// A new random ID, of this run of the program.
+    pub(crate) invocation_id: String,
+    /// When it began.
+    pub(crate) started_at: Timestamp,
 }
 
 impl Environment {
@@ -32,6 +41,12 @@ impl Environment {
                 .size_checked()
                 .map(|(_, columns)| usize::from(columns)),
             ascii: false,
+            host_name: gethostname::gethostname()
+                .into_string()
+                .ok()
+                .filter(|name| !name.is_empty()),
+            invocation_id: Uuid::new_v4().to_string(),
+            started_at: Timestamp::now(),
         };
         environment.ascii = environment.is_ascii();
         environment

@@ -96,7 +96,7 @@ fn usage(mut error: clap::Error) -> Exit {
         help: help.map(str::to_owned),
         ..Refusal::usage(message)
     };
-    if wants_json(&words) {
+    if command_line::wants_json(&words) {
         failure::error(&refusal, Some(OutputFormat::Json));
     } else {
         let _ = error.print();
@@ -162,18 +162,4 @@ fn unspeakable(error: &clap::Error) -> Option<String> {
     }
     let may_hold = MAY_HOLD_SECRETS.iter().any(|it| flag.starts_with(it));
     Some(value).filter(|value| may_hold && !value.is_empty())
-}
-
-/// Whether errors are wanted as JSON, from a command line that could not be parsed.
-fn wants_json(words: &[String]) -> bool {
-    let is_json = |value: &str| matches!(value, "json" | "jsonl");
-    words.iter().enumerate().any(|(position, word)| {
-        if matches!(word.as_str(), "-o" | "--output") {
-            return words.get(position + 1).is_some_and(|next| is_json(next));
-        }
-        let value = word
-            .strip_prefix("--output=")
-            .or_else(|| Some(word.strip_prefix("-o")?.trim_start_matches('=')));
-        value.is_some_and(is_json)
-    })
 }

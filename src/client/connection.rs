@@ -22,6 +22,11 @@ pub struct Connection {
     pub connect_timeout: Duration,
 }
 
+impl Connection {
+    /// The default of [`connect_timeout`](Connection::connect_timeout).
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
 /// How TLS is spoken.
 #[derive(Clone, Default)]
 pub struct Tls {

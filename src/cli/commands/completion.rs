@@ -43,7 +43,7 @@ pub(crate) fn answer(words: Vec<String>, command: Command) -> Exit {
     output::data(&format!("{lines}:{directive}\n"))
 }
 
-fn candidates(words: Vec<String>, mut root: Command) -> (Vec<String>, u8) {
+fn candidates(words: Vec<String>, mut root: Command) -> Offer {
     root.build();
     let words = in_typed_order(words, &root);
     let (current, before) = words
@@ -61,20 +61,19 @@ fn candidates(words: Vec<String>, mut root: Command) -> (Vec<String>, u8) {
         Some((flag, value)) if flag.starts_with("--") => (flag, value),
         _ => (previous, current),
     };
-    if let Some(option) =
-        find_option(command, previous).filter(|option| option.get_action().takes_values())
-    {
-        let values = option.get_possible_values();
-        let directive = if values.is_empty() {
-            OFFER_FILES
-        } else {
-            OFFER_NO_FILES
-        };
-        let names = values.iter().map(|value| value.get_name().to_owned());
-        return (
-            names.filter(|name| name.starts_with(current)).collect(),
-            directive,
-        );
+    let (mut names, directive) = offer(command, previous, current);
+    names.retain(|name| name.starts_with(current));
+    (names, directive)
+}
+
+/// Candidates, and what the asking shell does beside them.
+type Offer = (Vec<String>, u8);
+
+/// Everything that can stand after a word of a command, of the kind that `current` begins.
+fn offer(command: &Command, previous: &str, current: &str) -> Offer {
+    let option = find_option(command, previous).filter(|it| it.get_action().takes_values());
+    if let Some(option) = option {
+        return or_files(std::iter::once(option));
     }
     if current.starts_with('-') {
         let options = command
@@ -82,10 +81,7 @@ fn candidates(words: Vec<String>, mut root: Command) -> (Vec<String>, u8) {
             .filter(|option| !option.is_hide_set());
         let named = options
             .filter_map(|option| Some(described(&format!("--{}", option.get_long()?), option)));
-        return (
-            named.filter(|name| name.starts_with(current)).collect(),
-            OFFER_NO_FILES,
-        );
+        return (named.collect(), OFFER_NO_FILES);
     }
     if command.has_subcommands() {
         let commands = command
@@ -95,25 +91,21 @@ fn candidates(words: Vec<String>, mut root: Command) -> (Vec<String>, u8) {
             Some(about) => format!("{}\t{about}", command.get_name()),
             None => command.get_name().to_owned(),
         });
-        return (
-            named.filter(|name| name.starts_with(current)).collect(),
-            OFFER_NO_FILES,
-        );
+        return (named.collect(), OFFER_NO_FILES);
     }
-    let values = command.get_positionals().flat_map(Arg::get_possible_values);
-    let names: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
+    or_files(command.get_positionals())
+}
+
+/// The possible values of arguments; files where any value is possible.
+fn or_files<'c>(arguments: impl Iterator<Item = &'c Arg>) -> Offer {
+    let values = arguments.flat_map(Arg::get_possible_values);
+    let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
     let directive = if names.is_empty() {
         OFFER_FILES
     } else {
         OFFER_NO_FILES
     };
-    (
-        names
-            .into_iter()
-            .filter(|name| name.starts_with(current))
-            .collect(),
-        directive,
-    )
+    (names, directive)
 }
 
 /// The CLI moves its own options and their values to the front, also the one that is being typed.

@@ -25,9 +25,9 @@ pub(crate) fn run(
         key: settings::given_key(args.idempotency_key.as_deref(), environment)?,
         digest: false,
         selection: settings::selection(&args.selection, environment)?,
-        invocation: settings::invocation(),
+        invocation: settings::invocation(environment),
     };
-    let mut checked = super::inputs(&args.paths, environment).check(wanted)?;
+    let mut checked = settings::inputs(&args.paths, environment).check(wanted)?;
     let batch = checked.take_batch()?;
     let advice = &checked.findings.diagnostics;
     failure::notes(&checked.notes);

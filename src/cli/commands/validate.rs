@@ -18,9 +18,9 @@ pub(crate) fn run(
         key: None,
         digest: false,
         selection: Selection::default(),
-        invocation: settings::invocation(),
+        invocation: settings::invocation(environment),
     };
-    let checked = super::inputs(&args.paths, environment).check(wanted)?;
+    let checked = settings::inputs(&args.paths, environment).check(wanted)?;
     let findings = checked.findings;
     failure::notes(&checked.notes);
     output::diagnostics(&findings.diagnostics, findings.hidden, global, environment);

@@ -70,9 +70,9 @@ fn prepare(
     environment: &Environment,
 ) -> Result<Apply, Refusal> {
     report_files::check(args, global)?;
-    let invocation = settings::invocation();
+    let invocation = settings::invocation(environment);
     let given = settings::given_key(args.idempotency_key.as_deref(), environment)?;
-    let connection = settings::connection(&args.connection, global, environment, &invocation.id)?;
+    let connection = settings::connection(&args.connection, global, environment)?;
     let prepared =
         prepare_connection(connection).map_err(|error| Refusal::usage(error.to_string()))?;
     let connection = prepared.connection();
@@ -100,7 +100,7 @@ fn prepare(
         selection: selection.clone(),
         invocation: invocation.clone(),
     };
-    let mut checked = super::inputs(&args.paths, environment).check(wanted)?;
+    let mut checked = settings::inputs(&args.paths, environment).check(wanted)?;
     checked.findings.leave_out_advice();
     let batch = checked.take_batch()?;
     failure::notes(&checked.notes);
