@@ -9,7 +9,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("visible", &[]),
     ("manifest", &["visible"]),
     ("expand", &["manifest", "visible"]),
-    ("preview", &["expand::start", "expand::identity"]),
     ("run", &["expand::start", "expand::identity"]),
     (
         "client",
@@ -92,6 +91,50 @@ fn is_allowed(module: &str, path: &str) -> bool {
             .iter()
             .filter(|(name, _)| *name == module)
             .any(|(_, known)| known.iter().any(|allowed| within(allowed)))
+}
+
+/// The last cell of a module's row in ARCHITECTURE.md.
+fn may_know_in_words(module: &str, known: &[&str]) -> String {
+    let others = MAY_KNOW.iter().map(|(name, _)| *name);
+    let all: BTreeSet<&str> = others.filter(|name| *name != module).collect();
+    if all == known.iter().copied().collect() {
+        return "all but `cli`".to_owned();
+    }
+    let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// `| a | b | c |` as its cells.
+fn cells(row: &str) -> Vec<&str> {
+    let row = row.trim().trim_start_matches('|').trim_end_matches('|');
+    row.split('|').map(str::trim).collect()
+}
+
+#[test]
+fn the_table_of_who_may_know_whom_is_this_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let table = text.split("| module | what it does | may know |\n");
+    let table = table.last().expect("there is a last part");
+    let rows = table.lines().skip(1).take_while(|row| row.starts_with('|'));
+    let written: Vec<_> = rows
+        .map(|row| match cells(row)[..] {
+            [module, _, known] => (module.to_owned(), known.to_owned()),
+            _ => panic!("{row} has three cells"),
+        })
+        .collect();
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut enforced: Vec<_> = MAY_KNOW
+        .iter()
+        .map(|(module, known)| {
+            let is_file = src.join(format!("{module}.rs")).is_file();
+            let end = if is_file { ".rs" } else { "/" };
+            let known = may_know_in_words(module, known);
+            (format!("`{module}{end}`"), known)
+        })
+        .collect();
+    enforced.push(("`cli/`".to_owned(), "all".to_owned()));
+    assert_eq!(written, enforced);
 }
 
 #[test]
