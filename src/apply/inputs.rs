@@ -9,10 +9,10 @@ use crate::expand::identity::IdempotencyKey;
 use crate::expand::selection::Selection;
 use crate::expand::vars::Overrides;
 use crate::expand::{AllowedEnv, Batch, Expansion, Invocation, Options, Preflight};
+use crate::manifest;
 use crate::manifest::source::Source;
 use crate::manifest::sources;
 use crate::manifest::walk::Exclude;
-use crate::manifest::{self};
 
 /// What is read.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,14 @@ pub struct Checked {
 }
 
 impl Inputs {
+    /// Manifests at some paths, and nothing else.
+    pub fn of(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        Inputs {
+            paths: paths.into_iter().map(Into::into).collect(),
+            ..Inputs::default()
+        }
+    }
+
     /// Reads and checks everything that can be known without the network.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Why a command does not do what it was asked for, as a value: shown once, by whoever asked.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use super::note::Note;
@@ -123,6 +124,14 @@ impl Refusal {
             findings: Some(Box::new(findings)),
             ..Refusal::new(Code::Manifest, kind, message)
         }
+    }
+
+    /// The system gives no thread.
+    pub fn no_thread(error: &io::Error) -> Self {
+        let message = format!("the system gives this program no thread: {error}; nothing was sent");
+        let help =
+            "raise the limit of processes, such as `ulimit -u` or the container's pids limit";
+        Refusal::new(Code::Threads, Kind::NotWritten, message).with_help(help)
     }
 
     /// Says what to do.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use temporal_manifest::apply::settings::MaxFailures;
 use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
 
@@ -403,23 +404,6 @@ pub(crate) enum SchemaName {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| format!("{error}; write for example 30s, 1h30m or 2d"))
-}
-
-/// How many starts may fail.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum MaxFailures {
-    Count(u64),
-    Percent(f64),
-}
-
-impl MaxFailures {
-    /// The number for an apply of `total` starts.
-    pub(crate) fn of(self, total: u64) -> u64 {
-        match self {
-            MaxFailures::Count(count) => count,
-            MaxFailures::Percent(percent) => (total as f64 * percent / 100.0) as u64,
-        }
-    }
 }
 
 fn parse_max_failures(text: &str) -> Result<MaxFailures, String> {

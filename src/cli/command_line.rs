@@ -42,12 +42,11 @@ pub(crate) fn wants_json(words: &[String]) -> bool {
     })
 }
 
-/// The command that applies the same under a key, without a journal: what these words say, but for
-/// secrets, of which only the names are shown. `words` begin with the program's own name.
-pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &str) -> String {
+/// The command that applies the same, without its journal and its key: what these words say, but for
+/// secrets, of which only the names are shown. `words` come after the program's own name.
+pub(crate) fn without_journal(words: &[OsString]) -> String {
     let mut command = vec!["temporal-manifest".to_owned()];
-    let words = words.into_iter().skip(1);
-    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    let mut words = words.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
         let (flag, value) = match word.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
@@ -65,8 +64,6 @@ pub(crate) fn without_journal(words: impl IntoIterator<Item = OsString>, key: &s
             command.push(hidden(flag, &value.unwrap_or_default()));
         }
     }
-    command.push("--idempotency-key".to_owned());
-    command.push(quoted(key));
     command.join(" ")
 }
 
@@ -94,7 +91,6 @@ mod tests {
     #[test]
     fn a_command_is_repeated_without_its_journal_and_its_secrets() {
         let words = [
-            "/usr/bin/temporal-manifest",
             "apply",
             "a b.yaml",
             "--resume",
@@ -110,10 +106,10 @@ mod tests {
             "it's",
             "--idempotency-key=old",
         ];
-        let command = without_journal(words.map(OsString::from), "k 1");
+        let command = without_journal(&words.map(OsString::from));
         assert_eq!(
             command,
-            "temporal-manifest apply 'a b.yaml' '--shard=1/2' --api-key … --var token=… --grpc-meta … --tls-key-data … -n \"it's\" --idempotency-key 'k 1'"
+            "temporal-manifest apply 'a b.yaml' '--shard=1/2' --api-key … --var token=… --grpc-meta … --tls-key-data … -n \"it's\""
         );
     }
 

@@ -1,6 +1,7 @@
 //! The process's surroundings, captured once, so that nothing else asks for them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) width: Option<usize>,
     /// Whether people's output is drawn in ASCII, because the locale has nothing else.
     pub(crate) ascii: bool,
+    /// The words of the command line after the program's own name.
+    pub(crate) arguments: Vec<OsString>,
     /// Name of this machine, if it has one.
     pub(crate) host_name: Option<String>,
     /// A new random ID, of this run of the program.
@@ -41,6 +44,7 @@ impl Environment {
                 .size_checked()
                 .map(|(_, columns)| usize::from(columns)),
             ascii: false,
+            arguments: std::env::args_os().skip(1).collect(),
             host_name: gethostname::gethostname()
                 .into_string()
                 .ok()

@@ -53,8 +53,14 @@ pub(crate) fn error(refusal: &Refusal, format: Option<OutputFormat>) {
 
 /// Tells what deserves to be known.
 pub(crate) fn notes(notes: &[Note]) {
-    for note in notes {
-        output::say(&format!("note: {note}"));
+    notes.iter().for_each(note);
+}
+
+/// Tells one thing that deserves to be known.
+pub(crate) fn note(note: &Note) {
+    match note {
+        Note::Key(_) => output::say(&note.to_string()),
+        _ => output::say(&format!("note: {note}")),
     }
 }
 

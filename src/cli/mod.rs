@@ -15,6 +15,7 @@ mod report_files;
 mod reporters;
 mod settings;
 mod signals;
+mod threads;
 
 use std::process::ExitCode;
 use std::sync::Arc;

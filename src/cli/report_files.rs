@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use temporal_manifest::apply::refusal::Refusal;
+use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 use temporal_manifest::manifest::inputs;
 use temporal_manifest::report::files::{self, Identity};
 use temporal_manifest::report::target::Target;
@@ -88,6 +88,17 @@ pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused
             });
         }
         taken.push((identity, format!("the {ours} `{}`", path.display())));
+    }
+    Ok(())
+}
+
+/// Finds out beforehand what would keep a report from being written.
+pub(crate) fn can_be_written(args: &ApplyArgs) -> Result<(), Refusal> {
+    for ReportFile { target, .. } in &args.report {
+        target.check().map_err(|error| {
+            let message = format!("cannot write the report `{}`: {error}", target.name());
+            Refusal::new(Code::Report, Kind::NotWritten, message)
+        })?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use temporal_manifest::apply::note::Note;
 use temporal_manifest::report::formats::json::Json;
 use temporal_manifest::report::formats::jsonl::Jsonl;
 use temporal_manifest::report::formats::text::{Look, Text};
@@ -15,7 +16,7 @@ use temporal_manifest::report::words;
 use super::args::{FileFormat, GlobalArgs, OutputFormat, ReportFile};
 use super::environment::Environment;
 use super::exit::Exit;
-use super::{output, settings};
+use super::{failure, output, settings};
 
 /// What `--output` asks for, on standard output, about so many starts. `waits` says whether Workflows end
 /// long after their starts.
@@ -63,15 +64,13 @@ pub(crate) fn progress(environment: &Environment, total: Option<u64>, waits: boo
     Progress::new(total, waits, audience)
 }
 
-/// Says what could not be written and why an apply ended early, and how it ends. `note` comes in
+/// Says what could not be written and why an apply ended early, and how it ends. Notes come in
 /// between.
-pub(crate) fn ended(told: &Told, note: Option<&str>) -> Exit {
+pub(crate) fn ended(told: &Told, notes: &[Note]) -> Exit {
     for Failure { to, error } in &told.reports {
         output::say(&format!("error: cannot write the report `{to}`: {error}"));
     }
-    if let Some(note) = note {
-        output::say(note);
-    }
+    failure::notes(notes);
     let ending = &told.ending;
     // A failure is told at the end, and a reader that has gone is none.
     if let (None, Some(stopped)) = (&told.failure, ending.stopped()) {

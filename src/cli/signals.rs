@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
+use temporal_manifest::apply::stop::Stop;
 use temporal_manifest::run::event::Stopped;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
@@ -43,11 +43,8 @@ pub(crate) struct Signals {
 enum Phase {
     /// Nothing was sent yet.
     Preparing,
-    /// Starts are made. Holds what has stopped them, if something did.
-    Applying {
-        stop: CancellationToken,
-        stopped: Option<Stopped>,
-    },
+    /// Starts are made, and stopped by this.
+    Applying(Stop),
 }
 
 /// What is known of the command once its flags are read.
@@ -94,20 +91,9 @@ impl Signals {
         });
     }
 
-    /// From now on a signal cancels `stop`. One that came before has ended the program.
-    pub(crate) fn stop_with(&self, stop: CancellationToken) {
-        *lock(&self.phase) = Phase::Applying {
-            stop,
-            stopped: None,
-        };
-    }
-
-    /// What has stopped the apply, if a signal or the timeout did.
-    pub(crate) fn stopped(&self) -> Option<Stopped> {
-        match &*lock(&self.phase) {
-            Phase::Preparing => None,
-            Phase::Applying { stopped, .. } => stopped.clone(),
-        }
+    /// From now on a signal stops an apply. One that came before has ended the program.
+    pub(crate) fn stop_with(&self, stop: Stop) {
+        *lock(&self.phase) = Phase::Applying(stop);
     }
 }
 
@@ -139,14 +125,10 @@ async fn watch_over(
     };
     let first = Instant::now();
     {
-        let mut phase = lock(phase);
-        match &mut *phase {
+        match &*lock(phase) {
             // Under the lock: an apply that would begin now waits for the end of the program.
             Phase::Preparing => leave(&stopped, known.borrow().cli.clone()),
-            Phase::Applying { stop, stopped: by } => {
-                *by = Some(stopped);
-                stop.cancel();
-            }
+            Phase::Applying(stop) => stop.stop(stopped),
         }
     }
     output::say("stopping: settling what is in flight; interrupt again to leave at once");

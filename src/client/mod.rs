@@ -15,7 +15,6 @@ mod endpoint;
 pub mod facts;
 mod grpc_only;
 mod history;
-mod known;
 mod lookups;
 mod metadata;
 mod payload;

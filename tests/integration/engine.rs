@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What the scripted service does with one call.
 #[derive(Clone, Copy, Debug)]
-enum Reply {
+pub(crate) enum Reply {
     /// Carries it out and answers.
     Answer,
     /// Carries it out, and the answer is lost.
@@ -39,10 +39,10 @@ enum Reply {
 }
 
 /// A service that keeps to the rules of request IDs and ID policies, and to its script.
-struct Service {
+pub(crate) struct Service {
     script: Vec<Reply>,
     latency: Duration,
-    calls: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
     /// Workflow ID to the request ID that began its run. Runs stay open.
@@ -52,7 +52,7 @@ struct Service {
 }
 
 impl Service {
-    fn new(script: Vec<Reply>, latency: Duration) -> Self {
+    pub(crate) fn new(script: Vec<Reply>, latency: Duration) -> Self {
         Service {
             script,
             latency,
@@ -62,6 +62,12 @@ impl Service {
             runs: Mutex::new(HashMap::new()),
             begun: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Request ID of the start that began a Workflow's run.
+    pub(crate) fn request_of(&self, workflow_id: &str) -> Option<String> {
+        let runs = self.runs.lock().expect("no test panics here");
+        runs.get(workflow_id).cloned()
     }
 
     fn begin(&self, start: &Start, request: &StartRequest) -> Result<StartAnswer, ServiceError> {

@@ -10,6 +10,7 @@ mod damage;
 mod diagnostics;
 mod disk;
 mod docs;
+mod embedding;
 mod engine;
 mod examples;
 mod extension;

@@ -24,7 +24,7 @@ pub(crate) fn run(
             .without_results(args.hide_results);
         // The others' reports are no worse for one that cannot be made.
         exit = exit.first(match reporters.replay(recording) {
-            Ok(told) => reporters::ended(&told, None),
+            Ok(told) => reporters::ended(&told, &[]),
             Err(unread) => {
                 let refusal = Refusal::from(unread);
                 failure::error(&refusal, global.output);

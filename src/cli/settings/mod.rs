@@ -4,6 +4,7 @@
 //! That a preset goes before variables is what the `temporal` CLI does: it takes the preset's
 //! settings as if they had been typed.
 
+mod apply;
 mod connection;
 mod layer;
 mod profile;
@@ -17,6 +18,7 @@ use temporal_manifest::expand::{AllowedEnv, Invocation};
 use super::args::{ColorChoice, PathArgs, SelectionArgs, ShardChoice};
 use super::environment::Environment;
 
+pub(crate) use apply::apply;
 pub(crate) use connection::connection;
 
 /// A setting that cannot be used: what it is, where it comes from, what to do.

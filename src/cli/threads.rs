@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
-
 /// How long the thread that resolves names is kept without work: for ever, so that there is no
 /// other moment than the first at which it can be missing.
 const KEPT_FOR: Duration = Duration::MAX;
@@ -19,7 +17,7 @@ const KEPT_FOR: Duration = Duration::MAX;
 ///
 /// # Errors
 /// The system does not give the two threads that an apply needs.
-pub(super) fn runtime() -> io::Result<Runtime> {
+pub(crate) fn runtime() -> io::Result<Runtime> {
     // Two at the same time, as they will be needed.
     let (hold, held) = mpsc::channel::<()>();
     let first = std::thread::Builder::new().spawn(move || held.recv().is_ok())?;
@@ -36,11 +34,4 @@ pub(super) fn runtime() -> io::Result<Runtime> {
         .build()?;
     drop(runtime.spawn_blocking(|| ()));
     Ok(runtime)
-}
-
-/// There is no thread to be had; nothing was sent.
-pub(super) fn none_left(error: &io::Error) -> Refusal {
-    let message = format!("the system gives this program no thread: {error}; nothing was sent");
-    let help = "raise the limit of processes, such as `ulimit -u` or the container's pids limit";
-    Refusal::new(Code::Threads, Kind::NotWritten, message).with_help(help)
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use temporal_manifest::client::Client;
-use temporal_manifest::journal::record::Header;
-use temporal_manifest::run::event::StartFinished;
-use temporal_manifest::run::service::ServiceError;
+use super::known::knows;
+use super::note::Note;
+use super::refusal::{Code, Kind, Refusal};
+use crate::journal::record::Header;
+use crate::run::event::StartFinished;
+use crate::run::service::{Lookups, ServiceError};
 
 /// Pauses before the service is asked again.
 const PAUSES: [Duration; 4] = [
@@ -44,20 +46,41 @@ pub(super) enum Doubt {
     Unanswered(ServiceError),
 }
 
-/// Something to tell although the journal is believed.
-pub(super) type Note = String;
+impl Doubt {
+    /// What is refused for it; `without_journal` is the command that repeats the apply by its key.
+    pub(super) fn refuse(&self, without_journal: &str) -> Refusal {
+        let (kind, help) = match self {
+            Doubt::OtherCluster { .. } => (
+                Kind::Usage,
+                format!("to start here what is not here: `{without_journal}`"),
+            ),
+            Doubt::Forgotten { .. } => (
+                Kind::Usage,
+                format!(
+                    "to start everything that the service does not know: `{without_journal}`; after retention that begins finished Workflows again"
+                ),
+            ),
+            Doubt::Unanswered(_) => (
+                Kind::NoConnection,
+                "nothing was sent; run the same command again".to_owned(),
+            ),
+        };
+        Refusal::new(Code::Journal, kind, self.to_string()).with_help(help)
+    }
+}
 
 /// Holds a journal against the service, by the namespace's ID and by a sample of finished starts.
 ///
 /// # Errors
 /// Why the journal is not believed.
 pub(super) async fn check(
-    client: &Client,
+    service: &impl Lookups,
+    namespace_id: Option<&str>,
     header: &Header,
     sample: &[StartFinished],
 ) -> Result<Vec<Note>, Doubt> {
     let mut notes = Vec::new();
-    match (&header.namespace_id, client.namespace_id()) {
+    match (&header.namespace_id, namespace_id) {
         (Some(theirs), Some(ours)) if theirs != ours => {
             return Err(Doubt::OtherCluster {
                 namespace: header.apply.service.namespace.clone(),
@@ -65,16 +88,13 @@ pub(super) async fn check(
                 ours: ours.to_owned(),
             });
         }
-        (_, None) => notes.push(
-            "describing the namespace is denied, so that only its name is compared with the journal's"
-                .to_owned(),
-        ),
+        (_, None) => notes.push(Note::OnlyNameCompared),
         _ => {}
     }
     let Some(first) = sample.first() else {
         return Ok(notes);
     };
-    match known(client, sample).await {
+    match any_known(service, sample).await {
         Ok(true) => {}
         Ok(false) => {
             return Err(Doubt::Forgotten {
@@ -84,21 +104,19 @@ pub(super) async fn check(
             });
         }
         Err(error) if error.is_retryable() => return Err(Doubt::Unanswered(error)),
-        Err(error) => notes.push(format!(
-            "what the journal says is finished is believed without a look: {error}"
-        )),
+        Err(error) => notes.push(Note::Believed(error.to_string())),
     }
     Ok(notes)
 }
 
 /// Whether the service knows at least one of these starts. All are asked for at a time, and again
 /// while nothing is known and the service may still answer.
-async fn known(client: &Client, sample: &[StartFinished]) -> Result<bool, ServiceError> {
+async fn any_known(service: &impl Lookups, sample: &[StartFinished]) -> Result<bool, ServiceError> {
     let mut pauses = PAUSES.into_iter();
     loop {
         let answers = join_all(sample.iter().map(|start| {
             let run_id = start.run_id.as_deref().unwrap_or_default();
-            client.knows(&start.workflow_id, run_id)
+            knows(service, &start.workflow_id, run_id)
         }));
         let mut refused = None;
         for answer in answers.await {

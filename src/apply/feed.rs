@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
-use temporal_manifest::expand::Batch;
-use temporal_manifest::journal::resume::Indices;
-use temporal_manifest::run::engine::Work;
+use crate::expand::Batch;
+use crate::journal::resume::Indices;
+use crate::run::engine::Work;
 
-use super::past::Records;
+use super::ledger::Records;
 
 /// Starts that are expanded ahead of the engine.
 const STARTS_AHEAD: usize = 64;
