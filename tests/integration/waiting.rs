@@ -82,10 +82,9 @@ fn every_kind_of_end_is_told() {
     };
     let ended = |name: &str| {
         let mut workflow = end(name)["workflow"].clone();
-        workflow
-            .as_object_mut()
-            .expect("an object")
-            .remove("closeTime");
+        let fields = workflow.as_object_mut().expect("an object");
+        fields.remove("closeTime");
+        assert!(fields.remove("at").is_some_and(|at| at.is_string()));
         workflow
     };
     assert_eq!(
@@ -263,10 +262,9 @@ fn a_wait_that_takes_too_long_says_what_still_runs() {
     let report = Report::of(&finished);
     assert_eq!(report.count("started"), 2);
     assert_eq!(report.workflows("running"), 1);
-    assert_eq!(
-        report.start(&format!("{prefix}-late"))["workflow"],
-        json!({"status": "running"})
-    );
+    let late = &report.start(&format!("{prefix}-late"))["workflow"];
+    assert!(late["at"].is_string(), "it was asked about a last time");
+    assert_eq!(*late, json!({"status": "running", "at": late["at"]}));
 }
 
 /// Workflows that end are noticed although more than there are long polls never do.

@@ -22,7 +22,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// What to wait for after a start; `None` if there is no run.
-    pub(in crate::run) fn for_start(finished: &StartFinished) -> Option<Self> {
+    pub fn for_start(finished: &StartFinished) -> Option<Self> {
         let run_id = finished.run_to_wait_for()?.to_owned();
         // A cron schedule's first run is the chain's first one, whichever is current.
         let first = finished.first_run_id.clone().filter(|_| finished.cron);
