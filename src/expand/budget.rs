@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub(super) const FREE_STEPS: i64 = 300_000_000;
 
 /// Steps that come with each byte of the manifests and of the files with rows.
-pub(super) const STEPS_PER_BYTE: i64 = 50;
+pub(super) const STEPS_PER_BYTE: i64 = 25;
 
 /// Names that are compared with a mistyped one, letter by letter, before help is given without.
 const COMPARISONS: i64 = 100_000;

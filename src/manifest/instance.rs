@@ -17,6 +17,9 @@ const KEPT_DEPTH: usize = 8;
 /// Steps that an error takes, so that there is no end to them in memory.
 const STEPS_PER_ERROR: u64 = 2_000;
 
+/// Steps for each value that is copied to be compared.
+const STEPS_PER_COPY: u64 = 4;
+
 /// Steps of a look whether a value is a map. Where a schema branches, this is all that counts a
 /// branch that fails.
 const STEPS_PER_OBJECT: u64 = 5;
@@ -154,7 +157,11 @@ impl<'a> JsonNode<'a, Tree> for TreeNode<'a> {
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
-        step(1);
+        // Asked for where a mark is looked at for each item of a list.
+        step(match self.value() {
+            Some(Value::List(items)) => 1 + items.len() as u64 / 64,
+            _ => 1,
+        });
         match self {
             TreeNode::Node(node) => {
                 Some(NodeIdentity::new(std::ptr::from_ref::<Node>(node) as usize))
@@ -170,7 +177,7 @@ impl TreeNode<'_> {
         match self {
             TreeNode::Name(name) => JsonValue::String(name.to_owned()),
             TreeNode::Node(node) => {
-                step(node.size() as u64);
+                step(node.size() as u64 * STEPS_PER_COPY);
                 serde_json::to_value(node).expect("a node tree is JSON's data model")
             }
         }
@@ -230,7 +237,7 @@ impl<'a> Object<'a, Tree> for Members<'a> {
 
     fn get(&self, key: &String) -> Option<TreeNode<'a>> {
         let position = self.0.iter().position(|(name, _)| *name.text == **key);
-        step(1 + position.unwrap_or(self.0.len()) as u64 / 4);
+        step(1 + position.unwrap_or(self.0.len()) as u64 / 2);
         Some(TreeNode::Node(&self.0[position?].1))
     }
 

@@ -109,6 +109,87 @@ fn an_argument_schema_ends_however_it_branches() {
     }
 }
 
+#[test]
+fn what_is_left_over_in_too_many_ways_is_refused() {
+    let folder = Folder::new();
+    for keyword in ["unevaluatedProperties", "unevaluatedItems"] {
+        let schema = leveled(0, 40, "{}")
+            .replace("items: {$ref", &format!("items: {{{keyword}: false, $ref"));
+        let path = folder.write("over.yaml", with_schema(&schema, "{a: 1}"));
+        let finished = validate(&path, SMALL_MIB).expect_code(3);
+        let words = finished
+            .stderr
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(words.contains("invalid_arg_schema"), "{words}");
+        assert!(words.contains("over.yaml:"), "{words}");
+        assert!(
+            words.contains("at `/items` more than 20000 ways"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn schemas_that_go_on_for_long_do_not_end_the_stack() {
+    let level = |n: usize| {
+        let next = format!("{{$ref: '#/$defs/d{}'}}", n + 1);
+        format!("d{n}: {{unevaluatedProperties: false, allOf: [{next}]}}, ")
+    };
+    let levels: String = (0..3_000).map(level).collect();
+    let schema = format!("{{$defs: {{{levels} d3000: {{}}}}, items: {{$ref: '#/$defs/d0'}}}}");
+    let folder = Folder::new();
+    let path = folder.write("long.yaml", with_schema(&schema, "{a: 1}"));
+    let finished = validate(&path, SMALL_MIB).expect_code(3);
+    assert!(
+        finished.stderr.contains("invalid_arg_schema"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn schemas_as_others_write_them_are_taken() {
+    let folder = Folder::new();
+    let tree = "{$id: 'https://example.com/strict', $dynamicAnchor: node, $ref: tree, unevaluatedProperties: false, \
+                $defs: {tree: {$id: tree, $dynamicAnchor: node, type: object, properties: {data: true, children: {type: array, items: {$dynamicRef: '#node'}}}}}}";
+    let crd = "{$defs: {meta: {type: object, properties: {name: {type: string, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'}, labels: {type: object, additionalProperties: {type: string}}}}, \
+               port: {anyOf: [{type: integer}, {type: string}]}, \
+               spec: {type: object, required: [ports], properties: {ports: {type: array, items: {$ref: '#/$defs/port'}}, template: {$ref: '#/$defs/any'}}}, \
+               any: {type: object, properties: {metadata: {$ref: '#/$defs/meta'}, spec: {$ref: '#/$defs/spec'}}, oneOf: [{required: [spec]}, {required: [metadata]}]}}, \
+               $ref: '#/$defs/any'}";
+    let base = (0..30)
+        .map(|n| format!("p{n}: {{type: string}}, "))
+        .collect::<String>();
+    let models = (0..60).map(|n| format!("m{n}: {{allOf: [{{$ref: '#/$defs/base'}}], properties: {{q{n}: {{$ref: '#/$defs/m{}'}}}}, unevaluatedProperties: false}}, ", (n + 1) % 60)).collect::<String>();
+    let openapi =
+        format!("{{$defs: {{{models} base: {{properties: {{{base}}}}}}}, $ref: '#/$defs/m0'}}");
+    let meta =
+        "{$ref: 'https://json-schema.org/draft/2020-12/schema', unevaluatedProperties: false}";
+    for (schema, argument) in [
+        (tree, "{data: 1, children: [{children: []}]}"),
+        (
+            crd,
+            "{spec: {ports: [80, http], template: {metadata: {name: a}}}}",
+        ),
+        (&openapi, "{p0: a, q0: {p1: b, q1: {p2: c}}}"),
+        (
+            meta,
+            "{type: object, properties: {a: {allOf: [{minLength: 1}]}}}",
+        ),
+    ] {
+        // Where a schema has no `$id`, its references begin at the top.
+        let schema = match schema.starts_with("{$id") {
+            true => schema.to_owned(),
+            false => schema.replace("#/$defs/", "#/items/$defs/"),
+        };
+        let schema = format!("{{items: {schema}}}");
+        let path = folder.write("real.yaml", with_schema(&schema, argument));
+        validate(&path, SMALL_MIB).expect_code(0);
+    }
+}
+
 /// A schema of so many levels, each of which leads to the next one more than once.
 fn leveled(family: usize, levels: usize, leaf: &str) -> String {
     let level = |n: usize| {

@@ -6,6 +6,7 @@
 
 mod patterns;
 mod prepare;
+mod ways;
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Retrieve, Uri, ValidationError, Validator};
+use jsonschema::{Registry, Retrieve, Uri, ValidationError, Validator};
 use serde_json::Value as JsonValue;
 
 use super::budget::Budget;
@@ -39,9 +40,10 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Most problems that are told of one start's arguments.
 const MAX_PROBLEMS: usize = 10;
 
-/// Most steps for finding everything that is wrong with one start's arguments. Past it only the
-/// first problem is told.
-const STEPS_FOR_ALL: u64 = 20_000_000;
+/// Most steps for finding everything that is wrong with one start's arguments, and again for the
+/// first problem alone, and what is told past both. Problems within `anyOf` and the like are kept
+/// until all are known: these steps fill some 100 MiB.
+const STEPS_FOR_PROBLEMS: u64 = 3_000_000;
 
 /// Bytes of an argument that are read in a step.
 const BYTES_PER_STEP: u64 = 2;
@@ -72,6 +74,7 @@ pub(super) struct Shared {
     /// Schemas with an `$id`, and dynamic references, so far.
     ids: AtomicUsize,
     is_dynamic: AtomicBool,
+    ways: Mutex<ways::Left>,
 }
 
 impl ArgSchemas {
@@ -154,37 +157,13 @@ fn compile(
         format!("the argument schema of `{key}` cannot be used: {message}")
     };
     let own = shared.prepare(&mut schema).map_err(named)?;
-    let keywords = Arc::clone(shared);
-    let validator = jsonschema::options_for::<Tree>()
-        .with_keyword(STEP, |_, _, _| Ok(Box::new(StepKeyword)))
-        .with_keyword("pattern", move |_, value, _| {
-            let pattern = value.as_str().ok_or("a pattern is a string".to_owned());
-            let pattern = pattern.and_then(|pattern| keywords.patterns.get(pattern));
-            let pattern = pattern.map_err(ValidationError::custom)?;
-            Ok(Box::new(PatternKeyword(pattern)))
-        })
-        .with_retriever(retriever)
-        .with_base_uri(uri(&base))
-        .should_validate_formats(true)
-        .build(&schema)
-        .map_err(|error| {
-            let at = error.instance_path().to_string();
-            let place = if at.is_empty() {
-                String::new()
-            } else {
-                format!(" at `{at}`")
-            };
-            let message = error.to_string();
-            // What the library says before it hands on our own words.
-            let own = message
-                .rsplit_once("retrieving it failed: ")
-                .map(|(_, own)| own);
-            let message = cut(own.unwrap_or(&message));
-            format!(
-                "the argument schema of `{}` cannot be used{place}: {message}",
-                shorten(&key.text)
-            )
-        })?;
+    let base = uri(&base);
+    let validator = build(&schema, &base, retriever, shared).map_err(|(place, message)| {
+        format!(
+            "the argument schema of `{}` cannot be used{place}: {message}",
+            shorten(&key.text)
+        )
+    })?;
     let mut name_patterns = name_patterns
         .lock()
         .map(|mut it| std::mem::take(&mut *it))
@@ -201,6 +180,50 @@ fn compile(
         validator,
         name_cost,
     })
+}
+
+/// Compiles a schema, and all that it refers to. An error is a place in the schema and a message.
+fn build(
+    schema: &JsonValue,
+    base: &str,
+    files: Files,
+    shared: &Arc<Shared>,
+) -> Result<Validator<Tree>, (String, String)> {
+    let registry = Registry::new().retriever(files.clone());
+    let registry = registry.add(base, schema).and_then(|it| it.prepare());
+    let mut options = jsonschema::options_for::<Tree>();
+    if let (Ok(registry), Ok(base)) = (&registry, jsonschema::uri::from_str(base)) {
+        let mut left = shared.ways.lock().expect("nothing panics with this lock");
+        ways::check(schema, registry.resolver(base), &mut left)
+            .map_err(|message| (String::new(), message))?;
+        options = options.with_registry(registry);
+    }
+    let keywords = Arc::clone(shared);
+    let built = options
+        .with_keyword(STEP, |_, _, _| Ok(Box::new(StepKeyword)))
+        .with_keyword("pattern", move |_, value, _| {
+            let pattern = value.as_str().ok_or("a pattern is a string".to_owned());
+            let pattern = pattern.and_then(|pattern| keywords.patterns.get(pattern));
+            let pattern = pattern.map_err(ValidationError::custom)?;
+            Ok(Box::new(PatternKeyword(pattern)))
+        })
+        .with_retriever(files)
+        .with_base_uri(base)
+        .should_validate_formats(true)
+        .build(schema);
+    let (place, message) = match (built, &registry) {
+        (Ok(validator), Ok(_)) => return Ok(validator),
+        (Ok(_), Err(error)) => (String::new(), error.to_string()),
+        (Err(error), _) => (error.instance_path().to_string(), error.to_string()),
+    };
+    let place = if place.is_empty() {
+        place
+    } else {
+        format!(" at `{place}`")
+    };
+    // What the library says before it hands on our own words.
+    let own = message.rsplit_once("retrieving it failed: ");
+    Err((place, cut(own.map_or(&message, |(_, own)| own))))
 }
 
 impl Shared {
@@ -289,6 +312,7 @@ fn path(uri: &str) -> Option<PathBuf> {
 }
 
 /// Follows references to files below a folder.
+#[derive(Clone)]
 struct Files {
     root: PathBuf,
     allow_outside: bool,
@@ -359,7 +383,7 @@ impl ArgSchema {
             let is_opaque = matches!(path.first(), Some(Step::Index(it)) if opaque.contains(it));
             (!is_opaque).then(|| self.finding(error, &path))
         };
-        let all = self.within(budget, STEPS_FOR_ALL, || {
+        let all = self.within(budget, STEPS_FOR_PROBLEMS, || {
             let errors = self.validator.iter_errors(list);
             let findings = errors.filter_map(|error| told(&error));
             findings.take(MAX_PROBLEMS).collect()
@@ -367,8 +391,25 @@ impl ArgSchema {
         if let Some(findings) = all {
             return Ok(findings);
         }
-        let first = self.within(budget, u64::MAX, || self.validator.validate(list).err());
-        Ok(first.ok_or(Spent)?.iter().filter_map(told).collect())
+        let first = self.within(budget, STEPS_FOR_PROBLEMS, || {
+            self.validator.validate(list).err()
+        });
+        match first {
+            Some(first) => Ok(first.iter().filter_map(told).collect()),
+            None if budget.left() == 0 => Err(Spent),
+            None => Ok(vec![self.misfit()]),
+        }
+    }
+
+    /// What is told where it takes too many steps to find out what is wrong.
+    fn misfit(&self) -> Finding {
+        let what = shorten(&self.workflow_type);
+        let message = format!(
+            "the arguments of `{what}` do not fit, and there are too many ways in which they might"
+        );
+        let at = vec!["args".into()];
+        Finding::new(Code::ArgumentMismatch, at, message)
+            .with_help(format!("the schema is in {}", self.name))
     }
 
     /// Does some work within what is left of the budget, and within a number of steps.

@@ -28,7 +28,7 @@ const BRANCHES: [&str; 8] = [
 ];
 
 /// Keywords whose value is a map of schemas, and no schema.
-const MAPS: [&str; 6] = [
+pub(super) const MAPS: [&str; 6] = [
     "properties",
     "patternProperties",
     "$defs",
@@ -38,7 +38,7 @@ const MAPS: [&str; 6] = [
 ];
 
 /// Keywords whose value is data, and no schema.
-const DATA: [&str; 2] = ["const", "enum"];
+pub(super) const DATA: [&str; 2] = ["const", "enum"];
 
 /// Most schemas with an `$id` beside a dynamic reference: the validator compiles such a reference
 /// anew for each way that leads to it.
