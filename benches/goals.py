@@ -79,6 +79,8 @@ GOALS = {
     "used, small, first 3 s": Goal("9c", "bucket of 0.1 s, the first 3 s: used", LEAST, 0.85, 0.95, SHARE),
     "used, at random": Goal("9d", "refused whatever the rate, the worst: used", LEAST, 0.7, 0.9, SHARE),
     "refused, changing": Goal("9b", "changing limit, the worst: refused", MOST, 0.05, 0.02, SHARE),
+    "bounds cpu": Goal("12", "any text up to 10 MB, the slowest: CPU", MOST, 10, 2, "{:,.1f} s"),
+    "bounds rss": Goal("12", "the same, the largest: peak RSS", MOST, 512, 256, MIB),
 }  # fmt: skip
 
 

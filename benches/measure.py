@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from bounds import bounds
 from goals import print_goals
 from pacing import pacing
 from processes import Frontend, Spent, spend
@@ -246,6 +247,7 @@ BENCHMARKS: dict[str, Callable[[Programs, argparse.Namespace], dict[str, float]]
     "validate": lambda programs, given: validate(programs, given.pairs),
     "cold": lambda programs, given: cold(programs, given.pairs),
     "latency": lambda programs, given: latency(programs, given.pairs),
+    "bounds": lambda programs, _: bounds(programs.ours, programs.texts, programs.work),
     "pacing": lambda programs, given: pacing(programs, given.seconds, given.only),
 }
 
@@ -281,7 +283,7 @@ def print_machine(programs: Programs) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="+", choices=BENCHMARKS)
-    for program in ("ours", "frontend", "raw", "events", "rust-sdk", "temporal", "node"):
+    for program in ("ours", "frontend", "raw", "events", "texts", "rust-sdk", "temporal", "node"):
         parser.add_argument(f"--{program}", required=True)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each pacing scene")
     parser.add_argument("--pairs", type=int, default=5, help="of runs of each client")
@@ -294,6 +296,7 @@ def main() -> None:
             frontend=given.frontend,
             raw=given.raw,
             events=given.events,
+            texts=given.texts,
             rust_sdk=given.rust_sdk,
             temporal=given.temporal,
             node=given.node,

@@ -81,8 +81,11 @@ class Spent:
     largest_mib: float
 
 
-def spend(command: list, name: str, output: Path | None = None) -> Spent:
-    """Runs a client to its end, with its standard output in a file if one is given."""
+def spend(command: list, name: str, output: Path | None = None, refusals: tuple = ()) -> Spent:
+    """Runs a client to its end, with its standard output in a file if one is given.
+
+    Any exit code but 0 and those of refusals ends the benchmark.
+    """
     with tempfile.TemporaryFile("w+") as log, (output or Path(os.devnull)).open("w") as out:
         began = time.monotonic()
         process = subprocess.Popen(
@@ -95,7 +98,7 @@ def spend(command: list, name: str, output: Path | None = None) -> Spent:
         wall = time.monotonic() - began
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        if process.returncode not in (0, *refusals):
             sys.exit(f"error: {name} ended with {process.returncode}:\n{tail(log)}")
     largest = usage.ru_maxrss / 1024
     return Spent(usage.ru_utime + usage.ru_stime, wall, peak.end() or largest, largest)

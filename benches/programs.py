@@ -19,6 +19,7 @@ class Programs:
     frontend: str
     raw: str
     events: str
+    texts: str
     rust_sdk: str
     temporal: str
     # Empty where it is not installed.

@@ -1,6 +1,7 @@
 //! Tests of the whole program and of its edges, in one binary so that they link once.
 
 mod architecture;
+mod bounds;
 mod budgets;
 mod cli;
 mod clusters;
