@@ -88,6 +88,10 @@ pub fn load(paths: &[PathBuf], exclude: &Exclude) -> Loaded {
     loaded
 }
 
+/// Problems of one file past which its further documents are not looked at: a file of 10 MB has room
+/// for a million documents, and each of their problems takes a kilobyte.
+const MAX_PROBLEMS: usize = 10_000;
+
 /// Reads and checks every document of one source.
 pub fn load_source(source: &Arc<Source>) -> Loaded {
     let mut loaded = Loaded::default();
@@ -108,6 +112,9 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
     // a second problem that is none.
     let readable = loaded.diagnostics.is_empty();
     for root in documents {
+        if loaded.diagnostics.len() >= MAX_PROBLEMS {
+            break;
+        }
         // Other things lie beside manifests, in one file too.
         if source.found_in().is_some()
             && let Some(what) = bystander::what_else(&root)

@@ -33,6 +33,23 @@ fn nested_anchors_keep_one_copy_of_what_they_mark() {
 }
 
 #[test]
+fn documents_with_problems_by_the_million_are_not_all_kept() {
+    let folder = Folder::new();
+    for document in ["--- {}\n", "--- a\n"] {
+        let path = folder.write(
+            "documents.yaml",
+            document.repeat(9_000_000 / document.len()),
+        );
+        let finished = validate(&path, SMALL_MIB).expect_code(3);
+        assert!(
+            finished.stderr.contains("documents.yaml:1"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
 fn expressions_are_counted() {
     let folder = Folder::new();
     let path = folder.write("expressions.yaml", many_expressions(200_000));
