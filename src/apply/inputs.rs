@@ -10,6 +10,7 @@ use crate::expand::selection::Selection;
 use crate::expand::vars::Overrides;
 use crate::expand::{AllowedEnv, Batch, Expansion, Invocation, Options, Preflight};
 use crate::manifest;
+use crate::manifest::inputs::FilesRead;
 use crate::manifest::source::Source;
 use crate::manifest::sources;
 use crate::manifest::walk::Exclude;
@@ -29,6 +30,8 @@ pub struct Inputs {
     pub env: AllowedEnv,
     /// Whether files that manifests name may lie outside of the manifest's folder. Default: no.
     pub allow_outside: bool,
+    /// Where it is noted which files are read. Default: a list of its own.
+    pub files_read: FilesRead,
 }
 
 /// What the starts depend on beside what is read.
@@ -77,14 +80,14 @@ impl Inputs {
     pub fn check(&self, wanted: Wanted) -> Result<Checked, Refusal> {
         let exclude = Exclude::new(&self.exclude)
             .map_err(|error| Refusal::usage(format!("--exclude: {error}")))?;
-        let mut loaded = manifest::load(&self.paths, &exclude);
+        let mut loaded = manifest::load(&self.paths, &exclude, &self.files_read);
         let notes = note::of_bystanders(&loaded.bystanders);
         let mut vars = Overrides {
             typed: Vec::new(),
             texts: self.vars.clone(),
         };
         for file in &self.var_files {
-            let (source, mut problems) = sources::read_one(file);
+            let (source, mut problems) = sources::read_one(file, &self.files_read);
             if let Some(source) = source {
                 vars.typed
                     .extend(manifest::read_map(&source, &mut problems));
@@ -97,6 +100,7 @@ impl Inputs {
             key: wanted.key,
             digest: wanted.digest,
             allow_outside: self.allow_outside,
+            files_read: self.files_read.clone(),
             env: self.env.clone(),
             vars,
             selection: wanted.selection.clone(),

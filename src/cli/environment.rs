@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use jiff::Timestamp;
+use temporal_manifest::manifest::inputs::FilesRead;
 use uuid::Uuid;
 
 /// Variables, terminal facts, and what is this run's own.
@@ -25,6 +26,8 @@ pub(crate) struct Environment {
     pub(crate) invocation_id: String,
     /// When it began.
     pub(crate) started_at: Timestamp,
+    /// Which files were read so far; a list that all share who open one.
+    pub(crate) files_read: FilesRead,
 }
 
 impl Environment {
@@ -51,6 +54,7 @@ impl Environment {
                 .filter(|name| !name.is_empty()),
             invocation_id: Uuid::new_v4().to_string(),
             started_at: Timestamp::now(),
+            files_read: FilesRead::default(),
         };
         environment.ascii = environment.is_ascii();
         environment

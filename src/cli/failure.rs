@@ -14,7 +14,8 @@ use super::{output, report_files};
 pub(crate) fn show(refusal: &Refusal, cli: &Cli, environment: &Environment) -> Exit {
     tell(refusal, cli, environment);
     if let Command::Apply(args) = &cli.command {
-        report_files::replace(args, &cli.global, &document(refusal));
+        let read = &environment.files_read;
+        report_files::replace(args, &cli.global, read, &document(refusal));
     }
     Exit::from(refusal.kind)
 }

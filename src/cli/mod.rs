@@ -55,7 +55,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(cli: &Arc<Cli>, environment: &Environment, signals: &Signals) -> Exit {
-    signals.limit(cli);
+    signals.limit(cli, &environment.files_read);
     output::start_log(cli.global.log_level, cli.global.log_format);
     let ended = match &cli.command {
         Command::Validate(args) => commands::validate::run(args, &cli.global, environment),

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
-use temporal_manifest::manifest::inputs;
+use temporal_manifest::manifest::inputs::FilesRead;
 use temporal_manifest::report::files::{self, Identity};
 use temporal_manifest::report::target::Target;
 
@@ -52,7 +52,11 @@ impl From<Refused> for Refusal {
 
 /// Makes sure that neither the journal nor a report is written over an input, the journal or another
 /// report, by what the names lead to.
-pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused> {
+pub(crate) fn check(
+    args: &ApplyArgs,
+    global: &GlobalArgs,
+    files_read: &FilesRead,
+) -> Result<(), Refused> {
     let is_dash = |it: &&ReportFile| it.target == Target::Dash;
     let dashed = args.report.iter().filter(is_dash).count();
     if dashed > 1 || dashed == 1 && global.output != Some(OutputFormat::None) {
@@ -78,7 +82,7 @@ pub(crate) fn check(args: &ApplyArgs, global: &GlobalArgs) -> Result<(), Refused
         let read = || {
             identity
                 .inode()
-                .is_some_and(|(device, inode)| inputs::hold(device, inode))
+                .is_some_and(|(device, inode)| files_read.holds(device, inode))
         };
         if let Some(theirs) = theirs.or_else(|| read().then(|| "a file that is read".to_owned())) {
             return Err(Refused::Same {
@@ -159,12 +163,17 @@ fn inputs_of(args: &ApplyArgs, global: &GlobalArgs) -> Vec<(Identity, String)> {
 /// Writes a document that says what was wrong to every report, in the place of an earlier one that would pass for
 /// today's. What may be something else is left alone: after a mistake nobody knows what else would
 /// have been read.
-pub(crate) fn replace(args: &ApplyArgs, global: &GlobalArgs, document: &str) {
+pub(crate) fn replace(
+    args: &ApplyArgs,
+    global: &GlobalArgs,
+    files_read: &FilesRead,
+    document: &str,
+) {
     let inputs = inputs_of(args, global);
     for ReportFile { target, .. } in &args.report {
         match target {
             Target::Dash | Target::StandardOutput if output::wants_data(global.output) => continue,
-            Target::Path(path) if !may_replace(path, &inputs) => continue,
+            Target::Path(path) if !may_replace(path, &inputs, files_read) => continue,
             _ => {}
         }
         // That it could not be written is told, if it is why the apply was refused.
@@ -197,7 +206,7 @@ pub(crate) fn replace_unparsed(words: &[String], document: &str) {
             .filter_map(|word| Some((Identity::of(Path::new(word))?, word.to_owned())));
         let others: Vec<_> = others.collect();
         if let Target::Path(path) = Target::of(&text)
-            && may_replace(&path, &others)
+            && may_replace(&path, &others, &FilesRead::default())
         {
             let _ = files::write(&path, |out| out.write_all(document.as_bytes()));
         }
@@ -205,10 +214,10 @@ pub(crate) fn replace_unparsed(words: &[String], document: &str) {
 }
 
 /// Whether a file can be nothing but a report. Says so if it can be something else.
-fn may_replace(path: &Path, inputs: &[(Identity, String)]) -> bool {
+fn may_replace(path: &Path, inputs: &[(Identity, String)], files_read: &FilesRead) -> bool {
     let identity = Identity::of(path);
     let inode = identity.as_ref().and_then(Identity::inode);
-    let is_read = inode.is_some_and(|(device, inode)| inputs::hold(device, inode))
+    let is_read = inode.is_some_and(|(device, inode)| files_read.holds(device, inode))
         || inputs
             .iter()
             .any(|(known, _)| Some(known) == identity.as_ref())

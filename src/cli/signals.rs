@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 use temporal_manifest::apply::stop::Stop;
+use temporal_manifest::manifest::inputs::FilesRead;
 use temporal_manifest::run::event::Stopped;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -51,6 +52,7 @@ enum Phase {
 #[derive(Clone, Default)]
 struct Limits {
     cli: Option<Arc<Cli>>,
+    files_read: FilesRead,
     deadline: Option<Instant>,
 }
 
@@ -82,11 +84,12 @@ impl Signals {
         }
     }
 
-    /// Tells how errors are shown, where reports go, and how long the command may take.
-    pub(crate) fn limit(&self, cli: &Arc<Cli>) {
+    /// Tells how errors are shown, where reports go and must not, and how long the command may take.
+    pub(crate) fn limit(&self, cli: &Arc<Cli>, files_read: &FilesRead) {
         let timeout = cli.global.command_timeout;
         self.limits.send_replace(Limits {
             cli: Some(Arc::clone(cli)),
+            files_read: files_read.clone(),
             deadline: timeout.map(|timeout| self.began + timeout),
         });
     }
@@ -127,7 +130,7 @@ async fn watch_over(
     {
         match &*lock(phase) {
             // Under the lock: an apply that would begin now waits for the end of the program.
-            Phase::Preparing => leave(&stopped, known.borrow().cli.clone()),
+            Phase::Preparing => leave(&stopped, known.borrow().clone()),
             Phase::Applying(stop) => stop.stop(stopped),
         }
     }
@@ -141,7 +144,7 @@ async fn watch_over(
 }
 
 /// Ends the program before anything was sent.
-fn leave(stopped: &Stopped, cli: Option<Arc<Cli>>) -> ! {
+fn leave(stopped: &Stopped, known: Limits) -> ! {
     let (code, kind, words) = match stopped {
         Stopped::Interrupt { signal } => {
             let kind = Kind::Interrupted { signal: *signal };
@@ -152,13 +155,16 @@ fn leave(stopped: &Stopped, cli: Option<Arc<Cli>>) -> ! {
     let refusal = Refusal::new(code, kind, format!("{words}: nothing was sent"));
     // Reports get it whether or not it can be said.
     let document = failure::document(&refusal);
+    let Limits {
+        cli, files_read, ..
+    } = known;
     let format = cli.as_ref().and_then(|cli| cli.global.output);
     // Somebody may hold standard output, or nobody read it: then there are no last words.
     within(LAST_WORDS, move || failure::error(&refusal, format));
     within(LAST_REPORTS, move || match cli.as_deref() {
         Some(cli) => {
             if let Command::Apply(args) = &cli.command {
-                report_files::replace(args, &cli.global, &document);
+                report_files::replace(args, &cli.global, &files_read, &document);
             }
         }
         None => report_files::replace_unparsed(&command_line::words(), &document),

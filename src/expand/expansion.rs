@@ -12,6 +12,7 @@ use super::scope::{AllowedEnv, Constants, Invocation};
 use super::selection::Selection;
 use super::vars::{self, Overrides, VarError};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::inputs::FilesRead;
 use crate::manifest::{Manifest, StartsManifest};
 
 /// What the expansion of manifests depends on beside their text.
@@ -23,6 +24,8 @@ pub struct Options {
     pub digest: bool,
     /// Whether files that manifests name may lie outside of the manifest's folder. Default: no.
     pub allow_outside: bool,
+    /// Where it is noted which files are read.
+    pub files_read: FilesRead,
     /// Variables of the environment that expressions may read. Default: none.
     pub env: AllowedEnv,
     /// Values for the manifests' variables. Default: those that they declare.
@@ -57,10 +60,11 @@ pub(super) struct Document {
 }
 
 impl Document {
-    pub(super) fn folder(&self, allow_outside: bool) -> Folder<'_> {
+    pub(super) fn folder<'d>(&'d self, options: &'d Options) -> Folder<'d> {
         Folder {
             path: self.manifest.source().folder(),
-            allow_outside,
+            allow_outside: options.allow_outside,
+            read: &options.files_read,
         }
     }
 }
@@ -96,6 +100,7 @@ impl Expansion {
             let folder = Folder {
                 path: manifest.source().folder(),
                 allow_outside: options.allow_outside,
+                read: &options.files_read,
             };
             let arg_schemas = ArgSchemas::compile(&manifest, folder, &schemas, &mut diagnostics);
             let any = Invocation::any();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::manifest::inputs::FilesRead;
 use crate::manifest::opened::{self, OpenError, Opened};
 
 /// Where the files of a manifest may lie.
@@ -11,6 +12,8 @@ pub(super) struct Folder<'f> {
     pub(super) path: &'f Path,
     /// Whether files outside of it may be read.
     pub(super) allow_outside: bool,
+    /// Where it is noted what is read.
+    pub(super) read: &'f FilesRead,
 }
 
 impl Folder<'_> {
@@ -29,7 +32,7 @@ impl Folder<'_> {
     pub(super) fn open(&self, file: &str) -> Result<Opened, String> {
         let path = self.join(file);
         let below = (!self.allow_outside).then_some(self.path);
-        opened::open(&path, below).map_err(|error| match error {
+        opened::open(&path, below, self.read).map_err(|error| match error {
             OpenError::Io(error) => format!("cannot read `{}`: {error}", path.display()),
             OpenError::NotAFile => format!("`{}` is not a regular file", path.display()),
             OpenError::Outside if self.allow_outside => {

@@ -135,7 +135,7 @@ impl<'e> Items<'e> {
             self.entry += 1;
             let around = Surroundings {
                 constants: &document.constants,
-                folder: document.folder(self.expansion.options.allow_outside),
+                folder: document.folder(&self.expansion.options),
                 files: &self.expansion.files,
             };
             let recipe = match Recipe::compile(manifest.fields(entry), around) {
@@ -227,7 +227,7 @@ impl<'e> Items<'e> {
             line: source.line(current.entry.span.start),
             row: row.map(|row| row.number),
         };
-        let folder = document.folder(self.expansion.options.allow_outside);
+        let folder = document.folder(&self.expansion.options);
         let index = self.index;
         let (fields, made) = match &current.recipe {
             Recipe::Written(fields) => (fields, build::start(fields, folder, index, line)),

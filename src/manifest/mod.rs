@@ -45,6 +45,7 @@ pub(crate) use steps::{NameCost, step, within};
 
 use bystander::Bystander;
 use diagnostic::Diagnostic;
+use inputs::FilesRead;
 use node::Node;
 use source::Source;
 use walk::Exclude;
@@ -62,9 +63,10 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks every manifest that `paths` name; `exclude` says what of folders is left out.
-pub fn load(paths: &[PathBuf], exclude: &Exclude) -> Loaded {
-    let (sources, diagnostics) = sources::read_sources(paths, exclude);
+/// Reads and checks every manifest that `paths` name; `exclude` says what of folders is left out. What
+/// is read is noted in `read`.
+pub fn load(paths: &[PathBuf], exclude: &Exclude, read: &FilesRead) -> Loaded {
+    let (sources, diagnostics) = sources::read_sources(paths, exclude, read);
     let mut loaded = Loaded {
         diagnostics,
         ..Loaded::default()

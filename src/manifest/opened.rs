@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use super::inputs;
+use super::inputs::FilesRead;
 use rustix::fs::{CWD, Mode, OFlags, fcntl_setfl, openat};
 
 /// How often a file is looked for that somebody moves at the same time.
@@ -45,15 +45,15 @@ pub enum OpenError {
 }
 
 /// Opens a regular file for reading. With `below`, a folder, only if it lies below that folder
-/// when all links are followed.
+/// when all links are followed. It is noted in `read`.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open(path: &Path, below: Option<&Path>) -> Result<Opened, OpenError> {
+pub fn open(path: &Path, below: Option<&Path>, read: &FilesRead) -> Result<Opened, OpenError> {
     let below = below.map(Path::canonicalize).transpose()?;
     let mut tries = 1;
     loop {
-        let opened = open_once(path, below.as_deref());
+        let opened = open_once(path, below.as_deref(), read);
         let moved = |error: &io::Error| {
             let kinds = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
             kinds.contains(&error.kind()) || is_link(error)
@@ -73,11 +73,11 @@ pub fn open(path: &Path, below: Option<&Path>) -> Result<Opened, OpenError> {
 ///
 /// # Errors
 /// [`OpenError`]; a file that is larger is an [`io::ErrorKind::FileTooLarge`].
-pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, OpenError> {
+pub fn read_named(path: &Path, most: u64, read: &FilesRead) -> Result<Vec<u8>, OpenError> {
     let file = if is_from_shell(path) || path == Path::new("/dev/null") {
         File::open(path)?
     } else {
-        open(path, None)?.file
+        open(path, None, read)?.file
     };
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -97,7 +97,7 @@ pub fn is_never_read(real: &Path) -> bool {
     NEVER.iter().any(|folder| real.starts_with(folder))
 }
 
-fn open_once(path: &Path, below: Option<&Path>) -> Result<Opened, OpenError> {
+fn open_once(path: &Path, below: Option<&Path>, read: &FilesRead) -> Result<Opened, OpenError> {
     let real = path.canonicalize()?;
     if is_never_read(&real) {
         return Err(OpenError::Outside);
@@ -113,7 +113,7 @@ fn open_once(path: &Path, below: Option<&Path>) -> Result<Opened, OpenError> {
     if !file.metadata()?.is_file() {
         return Err(OpenError::NotAFile);
     }
-    inputs::note(&file);
+    read.note(&file);
     // Regular files are read alike with the flag and without, but on some network file systems.
     fcntl_setfl(&file, OFlags::empty()).map_err(io::Error::from)?;
     Ok(Opened { file, real })

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Diagnostic};
+use super::inputs::FilesRead;
 use super::opened::{self, OpenError};
 use super::source::Source;
 use super::spelling::nearest;
@@ -20,7 +21,11 @@ pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// Reads every manifest that `paths` name: files, folders (recursively, `*.yaml`, `*.yml` and
 /// `*.json`, sorted; hidden names are left out) and `-` for standard input. A file that is
 /// reached twice is read once. `exclude` says what of folders is left out.
-pub fn read_sources(paths: &[PathBuf], exclude: &Exclude) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+pub fn read_sources(
+    paths: &[PathBuf],
+    exclude: &Exclude,
+    read: &FilesRead,
+) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
     let mut sources = Vec::new();
     let mut problems = Vec::new();
     let mut seen = HashSet::new();
@@ -41,7 +46,7 @@ pub fn read_sources(paths: &[PathBuf], exclude: &Exclude) -> (Vec<Arc<Source>>, 
         for file in files {
             let identity = file.canonicalize().unwrap_or_else(|_| file.clone());
             if seen.insert(identity) {
-                let read = read_file(&file, walked);
+                let read = read_file(&file, walked, read);
                 collect(read, walked, &mut sources, &mut problems);
             }
         }
@@ -50,9 +55,14 @@ pub fn read_sources(paths: &[PathBuf], exclude: &Exclude) -> (Vec<Arc<Source>>, 
 }
 
 /// Reads one file that is no manifest, or says why it cannot be read.
-pub fn read_one(path: &Path) -> (Option<Arc<Source>>, Vec<Diagnostic>) {
+pub fn read_one(path: &Path, read: &FilesRead) -> (Option<Arc<Source>>, Vec<Diagnostic>) {
     let (mut sources, mut problems) = (Vec::new(), Vec::new());
-    collect(read_file(path, None), None, &mut sources, &mut problems);
+    collect(
+        read_file(path, None, read),
+        None,
+        &mut sources,
+        &mut problems,
+    );
     (sources.pop(), problems)
 }
 
@@ -92,7 +102,7 @@ fn collect(
 }
 
 /// Reads a file, which lies below `walked` if that is the folder it was found in.
-fn read_file(path: &Path, walked: Option<&Path>) -> Result<ReadFile, Diagnostic> {
+fn read_file(path: &Path, walked: Option<&Path>, read: &FilesRead) -> Result<ReadFile, Diagnostic> {
     let name = path.display().to_string();
     let unreadable = |error: std::io::Error| {
         Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
@@ -101,7 +111,7 @@ fn read_file(path: &Path, walked: Option<&Path>) -> Result<ReadFile, Diagnostic>
     let file = if walked.is_none() && opened::is_from_shell(path) {
         std::fs::File::open(path).map_err(unreadable)?
     } else {
-        let opened = opened::open(path, walked).map_err(|error| match (error, walked) {
+        let opened = opened::open(path, walked, read).map_err(|error| match (error, walked) {
             (OpenError::NotAFile, _) => not_a_file(&name),
             (OpenError::Outside, Some(folder)) => walk::link_outside(path, folder),
             (error @ OpenError::Outside, None) => {

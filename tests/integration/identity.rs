@@ -137,6 +137,7 @@ fn expand(text: &str) -> (Vec<Start>, Preflight) {
         key: Some(key()),
         digest: true,
         allow_outside: false,
+        files_read: Default::default(),
         env: Default::default(),
         vars: Default::default(),
         selection: Default::default(),

@@ -921,12 +921,17 @@ fn rows_that_change_after_the_check_end_the_apply() {
     let folder =
         folder("starts:\n  - forEach: {jsonl: rows.jsonl}\n    workflowId: w-${{ row.id }}\n");
     let rows = folder.write("rows.jsonl", "{\"id\": 1}\n{\"id\": 2}\n");
-    let loaded = manifest::load(&[folder.path().join("batch.yaml")], &Default::default());
+    let loaded = manifest::load(
+        &[folder.path().join("batch.yaml")],
+        &Default::default(),
+        &Default::default(),
+    );
     assert!(loaded.diagnostics.is_empty());
     let options = Options {
         key: None,
         digest: false,
         allow_outside: false,
+        files_read: Default::default(),
         env: Default::default(),
         vars: Default::default(),
         selection: Default::default(),

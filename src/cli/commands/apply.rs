@@ -21,11 +21,11 @@ pub(crate) fn run(
     signals: &Signals,
 ) -> Result<Exit, Refusal> {
     let runtime = threads::runtime().map_err(|error| Refusal::no_thread(&error))?;
-    report_files::check(args, global)?;
+    report_files::check(args, global, &environment.files_read)?;
     let (settings, connection) = settings::apply(args, global, environment)?;
     let session = session::prepare(settings)?;
     // Now it is known what else is read.
-    report_files::check(args, global)?;
+    report_files::check(args, global, &environment.files_read)?;
     report_files::can_be_written(args)?;
     tell(&session, environment);
     let reporters = listeners(args, global, environment, &session);

@@ -1,9 +1,10 @@
 //! Where the Temporal Service is and how it is spoken to.
 
 use temporal_manifest::client::connect::{Connection, Tls};
+use temporal_manifest::manifest::inputs::FilesRead;
 
 use super::SettingError;
-use super::layer::{Layer, Pem};
+use super::layer::Layer;
 use super::profile::{preset, profile};
 use crate::cli::args::{ConnectionArgs, GlobalArgs};
 use crate::cli::environment::Environment;
@@ -27,7 +28,7 @@ pub(crate) fn connection(
     let mut layer = Layer::of_flags(flags)
         .over(Layer::of_preset(preset)?)
         .over(configured.without_empty());
-    let tls = tls(&mut layer)?;
+    let tls = tls(&mut layer, &environment.files_read)?;
     let namespace = layer.namespace.unwrap_or_else(|| "default".to_owned());
     let address = layer.address.unwrap_or_else(|| "localhost:7233".to_owned());
     // How gRPC spells the resolver that is used anyway.
@@ -51,7 +52,7 @@ pub(crate) fn connection(
 }
 
 /// How TLS is spoken, if it is: where anything about it is set, unless it is turned off.
-fn tls(layer: &mut Layer) -> Result<Option<Tls>, SettingError> {
+fn tls(layer: &mut Layer, read: &FilesRead) -> Result<Option<Tls>, SettingError> {
     let wants_tls = layer.api_key.is_some()
         || layer.cert.is_some()
         || layer.key.is_some()
@@ -62,7 +63,7 @@ fn tls(layer: &mut Layer) -> Result<Option<Tls>, SettingError> {
         return Ok(None);
     }
     let client = match (layer.cert.take(), layer.key.take()) {
-        (Some(cert), Some(key)) => Some((cert.read()?, key.read()?)),
+        (Some(cert), Some(key)) => Some((cert.read(read)?, key.read(read)?)),
         (None, None) => None,
         _ => {
             return Err(SettingError::new(
@@ -71,7 +72,7 @@ fn tls(layer: &mut Layer) -> Result<Option<Tls>, SettingError> {
         }
     };
     Ok(Some(Tls {
-        ca: layer.ca.take().map(Pem::read).transpose()?,
+        ca: layer.ca.take().map(|ca| ca.read(read)).transpose()?,
         client,
         server_name: layer.server_name.take(),
         unverified: layer.unverified.unwrap_or(false),

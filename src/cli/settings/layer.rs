@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use temporal_manifest::client::config::{Preset, Profile, ProfileTls};
+use temporal_manifest::manifest::inputs::FilesRead;
 use temporal_manifest::manifest::opened;
 
 use super::SettingError;
@@ -45,7 +46,7 @@ impl Pem {
             .or(data.map(Pem::Data))
     }
 
-    pub(super) fn read(self) -> Result<Vec<u8>, SettingError> {
+    pub(super) fn read(self, read: &FilesRead) -> Result<Vec<u8>, SettingError> {
         match self {
             Pem::Data(data) => Ok(data.into_bytes()),
             Pem::Path(path, setting) if looks_like_pem(&path) => {
@@ -53,12 +54,14 @@ impl Pem {
                 let message = "a certificate or key was given where a path was expected";
                 Err(SettingError::new(format!("{message}; {setting} takes it")))
             }
-            Pem::Path(path, setting) => opened::read_named(&path, MAX_PEM_BYTES).map_err(|error| {
-                SettingError::new(format!(
-                    "cannot read `{}`, which {setting} names: {error}",
-                    path.display()
-                ))
-            }),
+            Pem::Path(path, setting) => {
+                opened::read_named(&path, MAX_PEM_BYTES, read).map_err(|error| {
+                    SettingError::new(format!(
+                        "cannot read `{}`, which {setting} names: {error}",
+                        path.display()
+                    ))
+                })
+            }
         }
     }
 }

@@ -124,6 +124,7 @@ pub(crate) fn inputs(paths: &PathArgs, environment: &Environment) -> Inputs {
         var_files: paths.var_file.clone(),
         env: allowed_env(&paths.allow_env, environment),
         allow_outside: paths.allow_outside,
+        files_read: environment.files_read.clone(),
     }
 }
 

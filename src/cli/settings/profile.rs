@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use temporal_manifest::client::config::{self, Preset, Profile};
+use temporal_manifest::manifest::inputs::FilesRead;
 use temporal_manifest::manifest::opened::{self, OpenError};
 
 use super::SettingError;
@@ -38,7 +39,7 @@ pub(super) fn profile(
         Some(path) => path,
         None => return Ok(Profile::default()),
     };
-    let text = match read_settings(&path) {
+    let text = match read_settings(&path, &environment.files_read) {
         Ok(text) => text,
         Err(error)
             if error.kind() == io::ErrorKind::NotFound && given.is_none() && name.is_none() =>
@@ -83,7 +84,8 @@ pub(super) fn preset(
         .clone()
         .or(environment.variable("TEMPORAL_ENV_FILE").map(PathBuf::from));
     let path = given.or_else(|| Some(config_folder(environment)?.join("temporal.yaml")));
-    let text = match path.as_deref().map(read_settings) {
+    let read = |path| read_settings(path, &environment.files_read);
+    let text = match path.as_deref().map(read) {
         None => String::new(),
         Some(Ok(text)) => text,
         Some(Err(error)) if error.kind() == io::ErrorKind::NotFound && name.is_none() => {
@@ -115,11 +117,12 @@ pub(super) fn preset(
 }
 
 /// Reads a file of settings as text.
-fn read_settings(path: &Path) -> io::Result<String> {
-    let bytes = opened::read_named(path, MAX_SETTINGS_BYTES).map_err(|error| match error {
-        OpenError::Io(error) => error,
-        other => io::Error::other(other),
-    })?;
+fn read_settings(path: &Path, read: &FilesRead) -> io::Result<String> {
+    let bytes =
+        opened::read_named(path, MAX_SETTINGS_BYTES, read).map_err(|error| match error {
+            OpenError::Io(error) => error,
+            other => io::Error::other(other),
+        })?;
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }

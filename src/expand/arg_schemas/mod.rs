@@ -24,6 +24,7 @@ use super::payload::Payload;
 use super::start::Start;
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::finding::Finding;
+use crate::manifest::inputs::FilesRead;
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::opened::{self, OpenError};
@@ -137,6 +138,7 @@ fn compile(
     let retriever = Files {
         root: root.clone(),
         allow_outside: folder.allow_outside,
+        read: folder.read.clone(),
         shared: Arc::clone(shared),
         name_patterns: Arc::clone(&name_patterns),
     };
@@ -316,6 +318,7 @@ fn path(uri: &str) -> Option<PathBuf> {
 struct Files {
     root: PathBuf,
     allow_outside: bool,
+    read: FilesRead,
     shared: Arc<Shared>,
     /// Patterns of property names in the files.
     name_patterns: Arc<Mutex<Vec<Vec<String>>>>,
@@ -337,7 +340,7 @@ impl Retrieve for Files {
             return Err(outside().into());
         }
         let root = (!self.allow_outside).then_some(self.root.as_path());
-        let opened = opened::open(&path, root).map_err(|error| match error {
+        let opened = opened::open(&path, root, &self.read).map_err(|error| match error {
             OpenError::Io(error) => format!("cannot read `{name}`: {error}"),
             OpenError::NotAFile => format!("`{name}` is not a regular file"),
             OpenError::Outside => outside(),
