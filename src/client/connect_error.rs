@@ -52,7 +52,7 @@ pub enum ConnectError {
     NamespaceClosed {
         /// Where it is.
         address: String,
-        /// Its name.
+        /// Name of the namespace.
         namespace: String,
         /// Deprecated or deleted.
         state: NamespaceState,

@@ -97,19 +97,10 @@ fn answered(status: &Status, error: impl Fn(ErrorClass, Reason) -> ServiceError)
         }
         Code::NotFound => error(ErrorClass::Refused, Reason::NotFound),
         Code::InvalidArgument => error(ErrorClass::Refused, Reason::InvalidArgument),
-        Code::FailedPrecondition => {
-            if details.has::<NamespaceInvalidStateFailure>() {
-                error(ErrorClass::Fatal, Reason::NamespaceInvalidState)
-            } else if details.has::<NamespaceNotActiveFailure>() {
-                error(ErrorClass::Fatal, Reason::NamespaceNotActive)
-            } else if details.has::<ClientVersionNotSupportedFailure>() {
-                error(ErrorClass::Fatal, Reason::ClientVersionNotSupported)
-            } else if details.has::<ServerVersionNotSupportedFailure>() {
-                error(ErrorClass::Fatal, Reason::ServerVersionNotSupported)
-            } else {
-                error(ErrorClass::Refused, Reason::FailedPrecondition)
-            }
-        }
+        Code::FailedPrecondition => match failed_precondition(&details) {
+            Some(reason) => error(ErrorClass::Fatal, reason),
+            None => error(ErrorClass::Refused, Reason::FailedPrecondition),
+        },
         Code::ResourceExhausted => match details.get::<ResourceExhaustedFailure>() {
             None if TOO_LARGE_PREFIXES
                 .iter()
@@ -135,6 +126,21 @@ fn answered(status: &Status, error: impl Fn(ErrorClass, Reason) -> ServiceError)
         Code::DataLoss => error(ErrorClass::Transient, Reason::DataLoss),
         Code::OutOfRange => error(ErrorClass::Transient, Reason::OutOfRange),
         Code::Ok => error(ErrorClass::Transient, Reason::EmptyAnswer),
+    }
+}
+
+/// What is so for all starts, if that is why one does not fit the state of the service.
+fn failed_precondition(details: &Details) -> Option<Reason> {
+    if details.has::<NamespaceInvalidStateFailure>() {
+        Some(Reason::NamespaceInvalidState)
+    } else if details.has::<NamespaceNotActiveFailure>() {
+        Some(Reason::NamespaceNotActive)
+    } else if details.has::<ClientVersionNotSupportedFailure>() {
+        Some(Reason::ClientVersionNotSupported)
+    } else if details.has::<ServerVersionNotSupportedFailure>() {
+        Some(Reason::ServerVersionNotSupported)
+    } else {
+        None
     }
 }
 

@@ -167,7 +167,7 @@ pub enum Next<R> {
 /// What a start came to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct End<R> {
-    /// How.
+    /// How it came to be in the wanted state.
     pub how: How,
     /// The run that has the Workflow ID.
     pub run: R,
