@@ -65,6 +65,7 @@
 //! # }
 //! ```
 
+pub mod disk;
 pub mod visible;
 
 pub mod manifest;

@@ -24,7 +24,6 @@ mod jinja_values;
 mod node_template;
 pub mod payload;
 mod payload_template;
-mod positional;
 mod preflight;
 mod problem;
 mod recipe;

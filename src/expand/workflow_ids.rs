@@ -3,13 +3,14 @@
 //! A hash and a number for each start, 16 bytes, are sorted on disk: the same hashes come to stand
 //! beside each other. Up to a few MiB stay in memory.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Take, Write};
 use std::sync::Arc;
 
-use super::positional::Positional;
+use itertools::Itertools;
+use itertools::structs::KMergeBy;
+
+use crate::disk::PositionalReader;
 
 /// Pairs that are kept in memory: 2 MiB.
 const IN_MEMORY: usize = 128 * 1024;
@@ -90,60 +91,34 @@ impl Sorted {
         let mut runs: Vec<Run> = vec![Run::Memory(Arc::clone(&self.pairs), 0)];
         if let Some(file) = &self.file {
             runs.extend(self.runs.iter().map(|(begin, end)| {
-                let part = Positional::new(file, *begin).take(end - begin);
+                let part = PositionalReader::new(file, *begin).take(end - begin);
                 Run::Disk(BufReader::with_capacity(READ_AHEAD, part))
             }));
         }
-        Merge { heads: None, runs }
+        runs.into_iter()
+            .kmerge_by(|a, b| a.as_ref().ok() < b.as_ref().ok())
     }
 }
 
-/// The pairs of several sorted runs, in order.
-pub(super) struct Merge {
-    /// The next pair of each run; filled at the first call.
-    heads: Option<BinaryHeap<Reverse<(Pair, usize)>>>,
-    runs: Vec<Run>,
+/// The pairs of several sorted runs, in order; what cannot be read comes first.
+pub(super) type Merge = KMergeBy<Run, fn(&io::Result<Pair>, &io::Result<Pair>) -> bool>;
+
+/// Pairs that are sorted, in memory or on disk.
+pub(super) enum Run {
+    /// In memory, from a position on.
+    Memory(Arc<[Pair]>, usize),
+    /// On disk.
+    Disk(BufReader<Take<PositionalReader>>),
 }
 
-impl Iterator for Merge {
+impl Iterator for Run {
     type Item = io::Result<Pair>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let heads = match &mut self.heads {
-            Some(heads) => heads,
-            None => {
-                let mut heads = BinaryHeap::with_capacity(self.runs.len());
-                for (number, run) in self.runs.iter_mut().enumerate() {
-                    match run.next() {
-                        Ok(Some(pair)) => heads.push(Reverse((pair, number))),
-                        Ok(None) => {}
-                        Err(error) => return Some(Err(error)),
-                    }
-                }
-                self.heads.insert(heads)
-            }
-        };
-        let Reverse((pair, number)) = heads.pop()?;
-        match self.runs[number].next() {
-            Ok(Some(next)) => heads.push(Reverse((next, number))),
-            Ok(None) => {}
-            Err(error) => return Some(Err(error)),
-        }
-        Some(Ok(pair))
-    }
-}
-
-enum Run {
-    Memory(Arc<[Pair]>, usize),
-    Disk(BufReader<Take<Positional>>),
-}
-
-impl Run {
-    fn next(&mut self) -> io::Result<Option<Pair>> {
         let reader = match self {
             Run::Memory(pairs, at) => {
                 *at += 1;
-                return Ok(pairs.get(*at - 1).copied());
+                return pairs.get(*at - 1).copied().map(Ok);
             }
             Run::Disk(reader) => reader,
         };
@@ -154,10 +129,10 @@ impl Run {
                     let bytes = bytes[at..at + 8].try_into().expect("these are 8 bytes");
                     u64::from_le_bytes(bytes)
                 };
-                Ok(Some((number(0), number(8))))
+                Some(Ok((number(0), number(8))))
             }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) => Some(Err(error)),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::opened::{self, OpenError};
 use super::source::Source;
 use super::spelling::nearest;
 use super::walk::{self, Exclude};
+use crate::disk::folder_of;
 
 /// Largest manifest file that is read, in bytes. Larger inputs belong into CSV or JSONL rows.
 pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -140,14 +141,6 @@ fn not_a_file(name: &str) -> Diagnostic {
     Diagnostic::new(Code::NotAFile, format!("`{name}` is not a regular file")).with_help(format!(
         "pass it through standard input: `temporal-manifest apply - < {name}`"
     ))
-}
-
-/// The folder that a file is in, as a path that can be opened.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// A file beside a missing one with nearly its name.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
+use crate::disk::{folder_of, without_path};
+
 /// Longest time that a pipe's reader may take nothing. Everything else is done by then, and a pipe
 /// without a reader would keep the program for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +28,7 @@ const MAX_LINKS: u32 = 40;
 /// # Errors
 /// The folder cannot be written to, or `write` fails; `path` is as it was then. Nobody reads a pipe.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let Target::File(path) = target(path)? else {
+    let AtPath::File(path) = AtPath::look(path)? else {
         let mut document = BufWriter::new(tempfile::tempfile()?);
         write(&mut document)?;
         let document = document
@@ -55,9 +57,9 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 /// # Errors
 /// The folder is missing or cannot be written to, or `path` is a folder.
 pub fn check(path: &Path) -> io::Result<()> {
-    match target(path)? {
-        Target::File(path) => temporary(&path, 0o600).map(drop),
-        Target::Special => Ok(()),
+    match AtPath::look(path)? {
+        AtPath::File(path) => temporary(&path, 0o600).map(drop),
+        AtPath::Special => Ok(()),
     }
 }
 
@@ -109,22 +111,24 @@ pub fn is_standard_input(path: &Path) -> bool {
 }
 
 /// What is at a path.
-enum Target {
+enum AtPath {
     /// A file or nothing, with links followed.
     File(PathBuf),
     /// A pipe, a device, a socket.
     Special,
 }
 
-fn target(path: &Path) -> io::Result<Target> {
-    match std::fs::metadata(path) {
-        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(there) if there.is_file() => path.canonicalize().map(Target::File),
-        Ok(_) => Ok(Target::Special),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Target::File(behind_links(path)))
+impl AtPath {
+    fn look(path: &Path) -> io::Result<Self> {
+        match std::fs::metadata(path) {
+            Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(there) if there.is_file() => path.canonicalize().map(AtPath::File),
+            Ok(_) => Ok(AtPath::Special),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(AtPath::File(behind_links(path)))
+            }
+            Err(error) => Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -191,20 +195,4 @@ fn temporary(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder_of(path))
         .map_err(without_path)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// The system's own words, without the name of a temporary file that nobody knows.
-fn without_path(error: io::Error) -> io::Error {
-    let text = error.to_string();
-    match text.split_once(" at path ") {
-        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
-        None => error,
-    }
 }

@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 /// What each module of the library may name of the others. `cli` belongs to the binary and may
 /// know all. `manifest` is the first stage and knows nothing.
 const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("disk", &[]),
     ("visible", &[]),
-    ("manifest", &["visible"]),
-    ("expand", &["manifest", "visible"]),
+    ("manifest", &["disk", "visible"]),
+    ("expand", &["disk", "manifest", "visible"]),
     ("run", &["expand::start", "expand::identity"]),
     (
         "client",
         &["expand::start", "expand::payload", "run::service"],
     ),
     // Where a start comes from is part of every event.
-    ("journal", &["run::event", "expand::start::SourceLine"]),
+    (
+        "journal",
+        &["run::event", "expand::start::SourceLine", "disk"],
+    ),
     (
         "report",
         &[
@@ -24,6 +28,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "expand::start::SourceLine",
             "manifest::diagnostic::DiagnosticRecord",
             "manifest::schema",
+            "disk",
             "visible",
         ],
     ),
@@ -31,7 +36,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "apply",
         &[
-            "manifest", "expand", "run", "client", "journal", "report", "visible",
+            "disk", "manifest", "expand", "run", "client", "journal", "report", "visible",
         ],
     ),
 ];

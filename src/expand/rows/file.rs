@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::problem::RowProblem;
+use crate::disk::PositionalReader;
 use crate::expand::budget::Budget;
 use crate::expand::folder::Folder;
-use crate::expand::positional::Positional;
 use crate::manifest::diagnostic::{Code, Place};
 use crate::manifest::source::{Source, Span, hex};
 
@@ -182,7 +182,7 @@ impl RowsFile {
         self.make_sure()?;
         let first = self.checked().is_none();
         Ok(FileReader {
-            file: Positional::new(&self.file, 0),
+            file: PositionalReader::new(&self.file, 0),
             digest: first.then(Sha256::new),
         })
     }
@@ -295,7 +295,7 @@ impl RowsFile {
 
 /// Reads a file, and hashes it on the way if asked.
 pub(super) struct FileReader {
-    file: Positional,
+    file: PositionalReader,
     digest: Option<Sha256>,
 }
 
