@@ -8,10 +8,9 @@ use super::refusal::Refusal;
 use super::settings::KeepIn;
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::selection::{Selection, Shard};
-use crate::journal::record::{Header, Line, Resumed, Settings, StartRecord};
+use crate::journal::record::{Header, Recorded, Settings};
 use crate::journal::resume::{Indices, Unfinished, resume};
 use crate::journal::{Journal, JournalError};
-use crate::report::replay;
 use crate::run::event::{Event, Selected, StartFinished};
 use crate::run::service::Lookups;
 
@@ -29,7 +28,7 @@ pub(super) struct Ledger {
 }
 
 /// Records of starts, in order.
-pub(super) type Records = Box<dyn Iterator<Item = io::Result<StartRecord>> + Send>;
+pub(super) type Records = Box<dyn Iterator<Item = io::Result<Recorded>> + Send>;
 
 impl Ledger {
     /// Reads the journal to go on with, or finds out what would keep a new one from being made.
@@ -173,9 +172,9 @@ impl Ledger {
             }
             sample.take(&record.start);
             if !ended.contains(record.start.index) {
-                record.workflow = None;
+                record.end = None;
             }
-            replay::events(record).for_each(|event| recall(&event));
+            record.into_events().for_each(|event| recall(&event));
         }
         self.sample = sample.taken;
         Ok(())
@@ -228,20 +227,11 @@ impl Ledger {
     pub(super) fn begin(self, header: Header) -> Result<Option<Journal>, JournalError> {
         let Some(Unfinished { mut journal, .. }) = self.unfinished else {
             return match self.keep_in {
-                KeepIn::New(path) => Journal::create(&path, header).map(Some),
+                KeepIn::New(path) => Journal::create(&path, &header).map(Some),
                 KeepIn::Nothing | KeepIn::Resumed(_) => Ok(None),
             };
         };
-        let line = Line::Resumed(Resumed {
-            at: header.apply.at,
-            invocation_id: header.apply.invocation.id,
-            namespace_id: header.namespace_id,
-            settings: header.settings,
-        });
-        journal
-            .write_line(&line)
-            .and_then(|()| journal.sync())
-            .map_err(cannot_use(&journal))?;
+        journal.go_on(header)?;
         Ok(Some(journal))
     }
 }

@@ -94,7 +94,8 @@ impl Exit {
             Some(Stopped::Failures { .. }) if summary.unknown == 0 => Exit::Failed,
             Some(Stopped::Failures { .. }) => Exit::Unknown,
             // Once every start was made, the timeout has ended the waiting and nothing else.
-            None | Some(Stopped::Timeout) => Exit::of_all(summary),
+            // Of an apply without a recorded end only its starts tell.
+            None | Some(Stopped::Timeout | Stopped::Unrecorded) => Exit::of_all(summary),
         }
     }
 

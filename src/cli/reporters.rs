@@ -9,9 +9,10 @@ use temporal_manifest::report::formats::jsonl::Jsonl;
 use temporal_manifest::report::formats::text::{Look, Text};
 use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::reporter::Reporter;
-use temporal_manifest::report::reporters::{Failure, Told};
+use temporal_manifest::report::reporters::{Told, WriteFailure};
 use temporal_manifest::report::target::Target;
 use temporal_manifest::report::words;
+use temporal_manifest::run::event::Stopped;
 
 use super::args::{FileFormat, GlobalArgs, OutputFormat, ReportFile};
 use super::environment::Environment;
@@ -67,7 +68,7 @@ pub(crate) fn progress(environment: &Environment, total: Option<u64>, waits: boo
 /// Says what could not be written and why an apply ended early, and how it ends. Notes come in
 /// between.
 pub(crate) fn ended(told: &Told, notes: &[Note]) -> Exit {
-    for Failure { to, error } in &told.reports {
+    for WriteFailure { to, error } in &told.reports {
         output::say(&format!("error: cannot write the report `{to}`: {error}"));
     }
     failure::notes(notes);
@@ -75,7 +76,12 @@ pub(crate) fn ended(told: &Told, notes: &[Note]) -> Exit {
     // A failure is told at the end, and a reader that has gone is none.
     if let (None, Some(stopped)) = (&told.failure, ending.stopped()) {
         let reason = words::reason(stopped, &ending.summary);
-        output::say(&format!("error: {reason}"));
+        let what = match stopped {
+            // It says nothing about the starts.
+            Stopped::Unrecorded => "note",
+            _ => "error",
+        };
+        output::say(&format!("{what}: {reason}"));
         if let Some(help) = words::help(stopped) {
             output::say(&format!("  help: {help}"));
         }

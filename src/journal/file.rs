@@ -1,18 +1,17 @@
 //! The file behind a journal.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::borrow::Cow;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::Serialize;
-
-use super::lines::{Damage, Lines, Unread};
-use super::record::{Header, Line, StartRecord, Written};
+use super::lines::{Damage, JournalLines, LineError};
+use super::record::{Finished, Header, Line, Recorded, RecordedEnd};
 use super::seal::seal;
-use super::table::{Column, Entry, Table};
-use crate::run::event::{Event, WorkflowEnd};
+use super::table::{Entry, LineTable};
+use crate::disk::{folder_of, without_path};
+use crate::run::event::{ApplyFinished, Event};
 
 /// Bytes of lines that may wait to be handed to the system.
 const BUFFER: usize = 64 * 1024;
@@ -21,9 +20,10 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Journal {
     path: Option<PathBuf>,
-    lines: BufWriter<File>,
+    file: Arc<File>,
+    lines: BufWriter<Arc<File>>,
     length: u64,
-    table: Table,
+    table: LineTable,
     /// The line that is being written; kept for its memory.
     text: Vec<u8>,
 }
@@ -81,7 +81,7 @@ impl Journal {
     /// # Errors
     /// The system's folder for temporary files cannot be written to.
     pub fn temporary() -> io::Result<Self> {
-        Ok(Self::over(None, tempfile::tempfile()?, Table::new()?))
+        Ok(Self::over(None, tempfile::tempfile()?, LineTable::new()?))
     }
 
     /// Finds out beforehand what would keep [`Journal::create`] from making a journal, as far as that
@@ -90,7 +90,7 @@ impl Journal {
     /// # Errors
     /// As of [`Journal::create`].
     pub fn check(path: &Path) -> Result<(), JournalError> {
-        Table::new().map_err(|source| JournalError::Temporary { source })?;
+        LineTable::new().map_err(|source| JournalError::Temporary { source })?;
         unnamed(path).map(drop)
     }
 
@@ -101,15 +101,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] if there is such a file, [`JournalError::Io`] if it cannot be
     /// written.
-    pub fn create(path: &Path, header: Header) -> Result<Self, JournalError> {
+    pub fn create(path: &Path, header: &Header) -> Result<Self, JournalError> {
         let failed = |source| cannot_create(path, source);
-        let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
+        let table = LineTable::new().map_err(|source| JournalError::Temporary { source })?;
         let unnamed = unnamed(path)?;
         let (file, name) = unnamed.into_parts();
         lock(&file, path)?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
         journal
-            .write_line(&Line::Header(Box::new(header)))
+            .append(&Line::Header(Cow::Borrowed(header)))
             .and_then(|()| journal.sync())
             .map_err(failed)?;
         name.persist_noclobber(path)
@@ -121,69 +121,12 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens an existing journal and hands every line after the header to `take`. With `writes`,
-    /// the file is locked, and a torn last line is cut off. The header is as those who went on with
-    /// the journal have left it.
-    ///
-    /// # Errors
-    /// The file cannot be read, is in use, or is no journal.
-    pub fn open(
-        path: &Path,
-        writes: bool,
-        mut take: impl FnMut(&Line),
-    ) -> Result<(Self, Header), JournalError> {
-        let failed = |source: io::Error| JournalError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let unread = |unread| match unread {
-            Unread::Io(source) => failed(source),
-            Unread::Damaged(line, damage) => JournalError::Damaged {
-                path: path.to_owned(),
-                line,
-                damage,
-            },
-        };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(writes)
-            // A pipe that nobody writes to would be waited for. On a file it changes nothing.
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(JournalError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        if writes {
-            lock(&file, path)?;
-        }
-        let mut lines = Lines::new(&file).map_err(failed)?;
-        let mut header = lines.header().map_err(unread)?;
-        let table = Table::new().map_err(|source| JournalError::Temporary { source })?;
-        let mut journal = Self::over(Some(path.to_owned()), file, table);
-        journal.length = lines.length();
-        while let Some(line) = lines.next(&header).map_err(unread)? {
-            take(&line);
-            if let Line::Resumed(resumed) = &line {
-                header.go_on(resumed);
-            }
-            journal.note(line.place()).map_err(failed)?;
-            journal.length += lines.length();
-        }
-        if writes {
-            let file = journal.lines.get_mut();
-            file.set_len(journal.length).map_err(failed)?;
-            file.seek(SeekFrom::Start(journal.length)).map_err(failed)?;
-        }
-        Ok((journal, header))
-    }
-
-    fn over(path: Option<PathBuf>, file: File, table: Table) -> Self {
+    pub(super) fn over(path: Option<PathBuf>, file: File, table: LineTable) -> Self {
+        let file = Arc::new(file);
         Journal {
             path,
-            lines: BufWriter::with_capacity(BUFFER, file),
+            lines: BufWriter::with_capacity(BUFFER, Arc::clone(&file)),
+            file,
             length: 0,
             table,
             text: Vec::new(),
@@ -195,34 +138,80 @@ impl Journal {
         self.path.as_deref()
     }
 
+    /// Writes that an invocation goes on with the journal. The line is on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn go_on(&mut self, header: Header) -> Result<(), JournalError> {
+        let line = Line::Resumed(Cow::Owned(header.into()));
+        self.append(&line)
+            .and_then(|()| self.sync())
+            .map_err(|source| self.failed(source))
+    }
+
     /// Writes the event, if it belongs into a journal.
     ///
     /// # Errors
     /// The disk is full or fails.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        match Written::of(event) {
-            Some(line) => self.append(&line, line.place()),
+        match Line::of(event) {
+            Some(line) => self.append(&line),
             None => Ok(()),
         }
     }
 
-    /// Writes a line.
+    /// Writes how an invocation has ended, as the last that it says.
     ///
     /// # Errors
     /// The disk is full or fails.
-    pub fn write_line(&mut self, line: &Line) -> io::Result<()> {
-        self.append(line, line.place())
+    pub fn close(&mut self, invocation_id: &str, apply: &ApplyFinished) -> io::Result<()> {
+        self.append(&Line::Finished(Cow::Owned(Finished {
+            invocation_id: invocation_id.to_owned(),
+            apply: apply.clone(),
+        })))?;
+        self.flush()
     }
 
-    fn append(&mut self, line: &impl Serialize, place: Option<(u64, Column)>) -> io::Result<()> {
+    fn append(&mut self, line: &Line<'_>) -> io::Result<()> {
         self.text.clear();
         serde_json::to_writer(&mut self.text, line)?;
         seal(&mut self.text);
         self.text.push(b'\n');
         self.lines.write_all(&self.text)?;
-        self.note(place)?;
-        self.length += self.text.len() as u64;
+        self.note(line, self.text.len() as u64)
+    }
+
+    /// Notes in the table that a line of so many bytes stands at the journal's end.
+    pub(super) fn note(&mut self, line: &Line<'_>, length: u64) -> io::Result<()> {
+        if let Some((index, column)) = line.place() {
+            self.table.note(index, column, self.length)?;
+        }
+        self.length += length;
         Ok(())
+    }
+
+    /// Its lines, from the beginning.
+    pub(super) fn lines(&self) -> JournalLines {
+        JournalLines::new(&self.file)
+    }
+
+    /// Leaves out so many bytes that are about no start.
+    pub(super) fn skip(&mut self, length: u64) {
+        self.length += length;
+    }
+
+    /// Cuts off what comes after the lines that were noted, and writes from there on.
+    pub(super) fn cut_off(&self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        (&*self.file).seek(SeekFrom::Start(self.length)).map(drop)
+    }
+
+    /// What the system says, with the journal's name.
+    pub fn failed(&self, source: io::Error) -> JournalError {
+        match self.path.clone() {
+            Some(path) => JournalError::Io { path, source },
+            None => JournalError::Temporary { source },
+        }
     }
 
     /// Hands what was written to the system, so that it survives the end of this process.
@@ -239,27 +228,7 @@ impl Journal {
     /// The disk is full or fails.
     pub fn sync(&mut self) -> io::Result<()> {
         self.lines.flush()?;
-        self.lines.get_ref().sync_all()
-    }
-
-    /// Notes in the table that a line begins at the journal's end.
-    fn note(&mut self, place: Option<(u64, Column)>) -> io::Result<()> {
-        match place {
-            Some((index, column)) => self.table.note(index, column, self.length),
-            None => Ok(()),
-        }
-    }
-
-    /// When the file was last written, by the system's clock.
-    pub fn last_change(&self) -> Option<Timestamp> {
-        let modified = self
-            .lines
-            .get_ref()
-            .metadata()
-            .and_then(|metadata| metadata.modified());
-        modified
-            .ok()
-            .and_then(|time| Timestamp::try_from(time).ok())
+        self.file.sync_all()
     }
 
     /// The starts that have an outcome, in order, by what is known without reading lines.
@@ -276,9 +245,9 @@ impl Journal {
     ///
     /// # Errors
     /// The disk fails.
-    pub fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<StartRecord>> + use<>> {
+    pub fn replay(&mut self) -> io::Result<impl Iterator<Item = io::Result<Recorded>> + use<>> {
         self.flush()?;
-        let mut lines = Lines::new(self.lines.get_ref())?;
+        let mut lines = JournalLines::new(&self.file);
         let mut position = 0;
         let mut at = move |offset| lines.at(offset, &mut position).map_err(changed);
         let records = self.table.entries()?.map(move |entry| {
@@ -287,19 +256,15 @@ impl Journal {
                 return Ok(None);
             };
             let start = match at(outcome)? {
-                Line::Start(start) if start.index == index => start,
+                Line::Start(start) if start.index == index => start.into_owned(),
                 _ => return Err(misplaced()),
             };
-            let workflow: Option<WorkflowEnd> = match end.map(&mut at).transpose()? {
-                Some(Line::Workflow(ended)) if ended.index == index => Some(ended.workflow),
-                Some(Line::Open(open)) if open.index == index => Some(open.workflow),
-                Some(_) => return Err(misplaced()),
+            // A start that was tried again has another Workflow.
+            let end = match end.filter(|end| *end > outcome) {
+                Some(end) => Some(RecordedEnd::of(at(end)?, index).ok_or_else(misplaced)?),
                 None => None,
             };
-            Ok(Some(StartRecord {
-                start: *start,
-                workflow,
-            }))
+            Ok(Some(Recorded { start, end }))
         });
         Ok(records.filter_map(io::Result::transpose))
     }
@@ -324,35 +289,19 @@ fn cannot_create(path: &Path, source: io::Error) -> JournalError {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// The system's own words, without the name of a temporary file that nobody knows.
-fn without_path(error: io::Error) -> io::Error {
-    let text = error.to_string();
-    match text.split_once(" at path ") {
-        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
-        None => error,
-    }
-}
-
 fn misplaced() -> io::Error {
     io::Error::other("the journal was changed while it was open")
 }
 
 /// A line that was whole when it was read or written first.
-fn changed(unread: Unread) -> io::Error {
-    match unread {
-        Unread::Io(error) => error,
-        Unread::Damaged(..) => misplaced(),
+fn changed(error: LineError) -> io::Error {
+    match error {
+        LineError::Io(error) => error,
+        LineError::Damaged(..) => misplaced(),
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+pub(super) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked {

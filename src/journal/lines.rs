@@ -3,12 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::reader::Reader;
 use super::record::{Header, Line, VERSION};
 use super::seal::{self, Broken};
+use crate::disk::PositionalReader;
 
 /// Most starts that a journal can be about. As many as one `forEach` can have; the tables over them
 /// stay within 13 MB of memory and 2 GB of disk, whatever a journal claims.
@@ -53,6 +54,17 @@ pub enum Damage {
         /// How many the header claims.
         of: u64,
     },
+    /// An invocation has gone on with other starts.
+    #[error("it is about {of} starts, and the header about {headers}")]
+    OtherStarts {
+        /// How many the line claims.
+        of: u64,
+        /// How many the header claims.
+        headers: u64,
+    },
+    /// A line that only a later program knows.
+    #[error("it is a line of another kind than this program knows: a later one has written it")]
+    UnknownLine,
     /// A start that the header does not count.
     #[error("it is about start {index}, and the header counts {of} from 0")]
     NoSuchStart {
@@ -65,35 +77,35 @@ pub enum Damage {
 
 /// Why no further line can be read.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum LineError {
     /// The disk fails.
     Io(io::Error),
     /// A line, counted from 1, is no line of a journal.
     Damaged(u64, Damage),
 }
 
-impl From<io::Error> for Unread {
+impl From<io::Error> for LineError {
     fn from(error: io::Error) -> Self {
-        Unread::Io(error)
+        LineError::Io(error)
     }
 }
 
 /// A journal's lines, from its beginning.
-pub(super) struct Lines {
-    reader: BufReader<Reader>,
+pub(super) struct JournalLines {
+    reader: BufReader<PositionalReader>,
     /// The line that was read last, with its line break; kept for its memory.
     text: Vec<u8>,
     /// Its number, from 1.
     number: u64,
 }
 
-impl Lines {
-    pub(super) fn new(file: &File) -> io::Result<Self> {
-        Ok(Lines {
-            reader: BufReader::new(Reader::new(file)?),
+impl JournalLines {
+    pub(super) fn new(file: &Arc<File>) -> Self {
+        JournalLines {
+            reader: BufReader::new(PositionalReader::new(file, 0)),
             text: Vec::new(),
             number: 0,
-        })
+        }
     }
 
     /// Bytes of the line that was read last.
@@ -102,15 +114,15 @@ impl Lines {
     }
 
     /// Reads the header.
-    pub(super) fn header(&mut self) -> Result<Header, Unread> {
+    pub(super) fn header(&mut self) -> Result<Header, LineError> {
         self.number = 1;
-        let no_journal = || Unread::Damaged(1, Damage::NoJournal);
+        let no_journal = || LineError::Damaged(1, Damage::NoJournal);
         // Not a byte more is read of what does not even begin like a journal.
         if !self.reader.fill_buf()?.starts_with(BEGINNING) || !self.read()? {
             return Err(no_journal());
         }
         let sealed = self.check();
-        if let Err(Unread::Damaged(_, Damage::Unsealed)) = &sealed {
+        if let Err(LineError::Damaged(_, Damage::Unsealed)) = &sealed {
             // Other versions may be sealed in another way, and the first one is not at all.
             let version = serde_json::from_slice(&self.text).map(|Versioned { version }| version);
             return Err(match version {
@@ -130,41 +142,53 @@ impl Lines {
         if of > MAX_STARTS {
             return Err(self.damaged(Damage::TooManyStarts { of }));
         }
-        Ok(*header)
+        Ok(header.into_owned())
     }
 
     /// Reads the next line; `None` at the end, or at a line that was being written when the machine
     /// or the program stopped.
-    pub(super) fn next(&mut self, header: &Header) -> Result<Option<Line>, Unread> {
+    pub(super) fn next(&mut self, header: &Header) -> Result<Option<Line<'static>>, LineError> {
         self.number += 1;
         if !self.read()? {
             return Ok(None);
         }
         self.check()?;
-        let line: Line = self.parse()?;
+        let line: Line<'_> = self.parse()?;
         let of = header.apply.indices();
-        match line.index() {
-            Some(index) if index >= of => Err(self.damaged(Damage::NoSuchStart { index, of })),
-            _ if matches!(line, Line::Header(_)) => Err(self.damaged(Damage::HeaderNotFirst)),
-            _ => Ok(Some(line)),
-        }
+        let damage = match &line {
+            Line::Header(_) => Damage::HeaderNotFirst,
+            Line::Resumed(resumed) if resumed.apply.indices() != of => Damage::OtherStarts {
+                of: resumed.apply.indices(),
+                headers: of,
+            },
+            Line::Other if !self.parse::<Unknown>()?.optional => Damage::UnknownLine,
+            _ => match line.index() {
+                Some(index) if index >= of => Damage::NoSuchStart { index, of },
+                _ => return Ok(Some(line)),
+            },
+        };
+        Err(self.damaged(damage))
     }
 
     /// Reads the line at an offset.
-    pub(super) fn at(&mut self, offset: u64, position: &mut u64) -> Result<Line, Unread> {
+    pub(super) fn at(
+        &mut self,
+        offset: u64,
+        position: &mut u64,
+    ) -> Result<Line<'static>, LineError> {
         self.reader
             .seek_relative(offset as i64 - *position as i64)?;
         let whole = self.read()?;
         *position = offset + self.length();
         if !whole {
-            return Err(Unread::Io(io::ErrorKind::UnexpectedEof.into()));
+            return Err(LineError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         self.check()?;
         self.parse()
     }
 
     /// Reads up to the next line break. Whether there is one.
-    fn read(&mut self) -> Result<bool, Unread> {
+    fn read(&mut self) -> Result<bool, LineError> {
         self.text.clear();
         let mut bounded = (&mut self.reader).take(MAX_LINE_BYTES);
         bounded.read_until(b'\n', &mut self.text)?;
@@ -187,7 +211,7 @@ impl Lines {
         self.text.strip_suffix(b"\n").unwrap_or(&self.text)
     }
 
-    fn check(&self) -> Result<(), Unread> {
+    fn check(&self) -> Result<(), LineError> {
         seal::check(self.line()).map_err(|broken| {
             self.damaged(match broken {
                 Broken::Unsealed => Damage::Unsealed,
@@ -196,13 +220,21 @@ impl Lines {
         })
     }
 
-    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Unread> {
+    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, LineError> {
         serde_json::from_slice(self.line()).map_err(|error| self.damaged(Damage::NoLine(error)))
     }
 
-    fn damaged(&self, damage: Damage) -> Unread {
-        Unread::Damaged(self.number, damage)
+    fn damaged(&self, damage: Damage) -> LineError {
+        LineError::Damaged(self.number, damage)
     }
+}
+
+/// What a line of any kind may have.
+#[derive(Deserialize)]
+struct Unknown {
+    /// Whether it may be passed over.
+    #[serde(default)]
+    optional: bool,
 }
 
 /// What a header of any version has.

@@ -4,13 +4,14 @@
 //! written as they happen and read back when they are due: from the file that the user named,
 //! which a later invocation can go on with, or from a temporary one.
 
+mod existing;
 mod file;
 mod lines;
-mod reader;
 pub mod record;
 pub mod resume;
 mod seal;
 mod table;
 
+pub use existing::{JournalContent, read};
 pub use file::{Journal, JournalError};
 pub use lines::{Damage, MAX_STARTS};

@@ -1,4 +1,11 @@
 //! The lines of a journal.
+//!
+//! They are meant to last. A line says what it is in `line`. Who reads a journal of a version that he
+//! knows passes over fields that he does not know, and over lines that he does not know if they say
+//! `"optional": true`; without it such a line may hold what he must know, and he reads no further. What
+//! changes the meaning of what there is has another version.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Column;
 use crate::run::event::{
-    ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded, WorkflowOpen,
-    WorkflowStatus,
+    ApplyFinished, ApplyStarted, Event, PaceChanged, StartFinished, WorkflowEnd, WorkflowEnded,
+    WorkflowOpen,
 };
 
 /// The version of the line format that this program writes, and the only one it reads.
@@ -19,31 +26,42 @@ pub const VERSION: u32 = 3;
 pub struct Sealed {
     /// What the line says.
     #[serde(flatten)]
-    line: Line,
+    line: Line<'static>,
     /// XXH3 (64 bits, no seed) of the line's bytes before `,"xxh3":`, in 16 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     xxh3: String,
 }
 
 /// One line of a journal. Never an argument, memo, header or secret.
+///
+/// A reader passes over fields that it does not know, and over lines that it does not know if they say
+/// `"optional": true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "line", rename_all = "camelCase")]
-pub enum Line {
-    /// The first line: what the journal is about. Synced to disk before the first call.
-    Header(Box<Header>),
-    /// An invocation goes on with the journal.
-    Resumed(Resumed),
+pub enum Line<'e> {
+    /// The first line: what the journal is about, and how the first invocation begins. Synced to disk
+    /// before the first call.
+    Header(Cow<'e, Header>),
+    /// Another invocation goes on with the journal. Synced to disk before its first call.
+    Resumed(Cow<'e, Resumed>),
     /// A start has its outcome. Of several lines for one start the last one counts.
-    Start(Box<StartFinished>),
+    Start(Cow<'e, StartFinished>),
     /// The service throttled, and all starts slowed down.
-    Pace(PaceChanged),
+    Pace(Cow<'e, PaceChanged>),
     /// A Workflow that was waited for has ended.
-    Workflow(WorkflowEnded),
+    Workflow(Cow<'e, WorkflowEnded>),
     /// A Workflow is not waited for any longer, and was not seen to end. A later line says more.
-    Open(WorkflowOpen),
+    Open(Cow<'e, WorkflowOpen>),
+    /// An invocation has ended, and its reports are written. The last line of each; absent if it was
+    /// killed or goes on still.
+    Finished(Cow<'e, Finished>),
+    /// A line of a later program.
+    #[serde(other, skip_serializing)]
+    #[schemars(skip)]
+    Other,
 }
 
-/// What a journal is about.
+/// What a journal is about, and how the invocation began that it was last written by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
@@ -56,17 +74,21 @@ pub struct Header {
     pub namespace_id: Option<String>,
     /// What gives the outcomes their meaning.
     pub settings: Settings,
-    /// The invocation that began the journal, its service and its inputs.
+    /// The invocation, its service and its inputs.
     pub apply: ApplyStarted,
 }
 
 impl Header {
     /// What holds from where an invocation has gone on.
-    pub(super) fn go_on(&mut self, resumed: &Resumed) {
-        self.settings.clone_from(&resumed.settings);
-        if self.namespace_id.is_none() {
-            self.namespace_id.clone_from(&resumed.namespace_id);
-        }
+    pub(super) fn go_on(&mut self, resumed: Resumed) {
+        let Resumed {
+            namespace_id,
+            settings,
+            apply,
+        } = resumed;
+        self.namespace_id = self.namespace_id.take().or(namespace_id);
+        self.settings = settings;
+        self.apply = apply;
     }
 }
 
@@ -96,18 +118,62 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resumed {
-    /// When.
-    pub at: Timestamp,
-    /// ID of the invocation.
-    pub invocation_id: String,
     /// ID of the namespace, if the service told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
     /// What gives the outcomes from here on their meaning.
     pub settings: Settings,
+    /// The invocation, its service and its inputs.
+    pub apply: ApplyStarted,
 }
 
-impl Line {
+impl From<Header> for Resumed {
+    fn from(header: Header) -> Self {
+        let Header {
+            // What the journal is about stays.
+            version: _,
+            digest: _,
+            namespace_id,
+            settings,
+            apply,
+        } = header;
+        Resumed {
+            namespace_id,
+            settings,
+            apply,
+        }
+    }
+}
+
+/// An invocation has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finished {
+    /// ID of the invocation.
+    pub invocation_id: String,
+    /// When and why.
+    #[serde(flatten)]
+    pub apply: ApplyFinished,
+}
+
+impl<'e> Line<'e> {
+    /// The line for an event, if the event belongs into a journal. Copies nothing.
+    pub(super) fn of(event: &'e Event) -> Option<Self> {
+        match event {
+            Event::StartFinished(finished) => Some(Line::Start(Cow::Borrowed(finished))),
+            Event::WorkflowEnded(ended) => Some(Line::Workflow(Cow::Borrowed(ended))),
+            Event::WorkflowOpen(open) => Some(Line::Open(Cow::Borrowed(open))),
+            Event::PaceChanged(changed) => Some(Line::Pace(Cow::Borrowed(changed))),
+            // The first and the last event are written by who knows more.
+            Event::ApplyStarted(_)
+            | Event::AttemptFailed(_)
+            | Event::AnswersMissed(_)
+            | Event::AnswersResumed(_)
+            | Event::QueueUnserved(_)
+            | Event::ApplyFinished(_) => None,
+        }
+    }
+
     /// The start that it is about.
     pub(super) fn index(&self) -> Option<u64> {
         self.place().map(|(index, _)| index)
@@ -119,51 +185,100 @@ impl Line {
             Line::Start(finished) => Some((finished.index, Column::Outcome)),
             Line::Workflow(ended) => Some((ended.index, Column::End)),
             Line::Open(open) => Some((open.index, Column::End)),
-            Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => None,
-        }
-    }
-}
-
-/// An event as the line that it is written as. Reads as the [`Line`] of the same name, and copies
-/// nothing of the event.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(tag = "line", rename_all = "camelCase")]
-pub(super) enum Written<'e> {
-    Start(&'e StartFinished),
-    Pace(&'e PaceChanged),
-    Workflow(&'e WorkflowEnded),
-    Open(&'e WorkflowOpen),
-}
-
-impl<'e> Written<'e> {
-    /// The line for an event, if the event belongs into a journal.
-    pub(super) fn of(event: &'e Event) -> Option<Self> {
-        match event {
-            Event::StartFinished(finished) => Some(Written::Start(finished)),
-            Event::WorkflowEnded(ended) => Some(Written::Workflow(ended)),
-            Event::WorkflowOpen(open) => Some(Written::Open(open)),
-            Event::PaceChanged(changed) => Some(Written::Pace(changed)),
-            Event::ApplyStarted(_)
-            | Event::AttemptFailed(_)
-            | Event::AnswersMissed(_)
-            | Event::AnswersResumed(_)
-            | Event::QueueUnserved(_)
-            | Event::ApplyFinished(_) => None,
+            Line::Header(_)
+            | Line::Resumed(_)
+            | Line::Pace(_)
+            | Line::Finished(_)
+            | Line::Other => None,
         }
     }
 
-    /// Where the table notes it, if it is about a start.
-    pub(super) fn place(&self) -> Option<(u64, Column)> {
+    /// When it was written, as far as it says so.
+    pub(super) fn at(&self) -> Option<Timestamp> {
         match self {
-            Written::Start(finished) => Some((finished.index, Column::Outcome)),
-            Written::Workflow(ended) => Some((ended.index, Column::End)),
-            Written::Open(open) => Some((open.index, Column::End)),
-            Written::Pace(_) => None,
+            Line::Header(header) => Some(header.apply.at),
+            Line::Resumed(resumed) => Some(resumed.apply.at),
+            Line::Start(finished) => Some(finished.at),
+            Line::Pace(changed) => Some(changed.at),
+            Line::Workflow(ended) => ended.workflow.at,
+            Line::Open(open) => open.workflow.at,
+            Line::Finished(finished) => Some(finished.apply.at),
+            Line::Other => None,
         }
     }
 }
 
-/// One start and, if it was waited for, its Workflow's end.
+/// What a journal says of a start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Its outcome.
+    pub start: StartFinished,
+    /// What is known of its Workflow, if that was waited for.
+    pub end: Option<RecordedEnd>,
+}
+
+/// What a journal says of a Workflow that was waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedEnd {
+    /// The run that was waited for last.
+    pub run_id: String,
+    /// What came of it.
+    pub workflow: WorkflowEnd,
+}
+
+impl Recorded {
+    /// For a start whose Workflow was to be waited for: if no line tells what became of it, it was
+    /// not seen to end, because the program was killed before.
+    pub fn end_unseen(&mut self) {
+        if let (None, Some(run_id)) = (&self.end, self.start.run_to_wait_for()) {
+            self.end = Some(RecordedEnd {
+                run_id: run_id.to_owned(),
+                workflow: WorkflowEnd::unseen(),
+            });
+        }
+    }
+
+    /// The events that it was made of.
+    pub fn into_events(self) -> impl Iterator<Item = Event> {
+        let Recorded { start, end } = self;
+        let ended = end.map(|RecordedEnd { run_id, workflow }| {
+            let workflow_id = start.workflow_id.as_str().into();
+            Event::of_workflow(start.index, workflow_id, run_id, workflow)
+        });
+        std::iter::once(Event::StartFinished(start)).chain(ended)
+    }
+}
+
+impl RecordedEnd {
+    /// What a line says of the Workflow of a start; `None` if it is about something else.
+    pub(super) fn of(line: Line<'_>, start: u64) -> Option<Self> {
+        let (index, run_id, workflow) = match line {
+            Line::Workflow(ended) => {
+                let WorkflowEnded {
+                    index,
+                    // The start has it.
+                    workflow_id: _,
+                    run_id,
+                    workflow,
+                } = ended.into_owned();
+                (index, run_id, workflow)
+            }
+            Line::Open(open) => {
+                let WorkflowOpen {
+                    index,
+                    workflow_id: _,
+                    run_id,
+                    workflow,
+                } = open.into_owned();
+                (index, run_id, workflow)
+            }
+            _ => return None,
+        };
+        (index == start).then_some(RecordedEnd { run_id, workflow })
+    }
+}
+
+/// One start in a report and, if it was waited for, its Workflow's end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StartRecord {
@@ -175,104 +290,62 @@ pub struct StartRecord {
     pub workflow: Option<WorkflowEnd>,
 }
 
-impl StartRecord {
-    /// For a start whose Workflow was to be waited for: if no line tells what became of it, it was
-    /// not seen to end, because the program was killed before.
-    pub fn end_unseen(&mut self) {
-        if self.workflow.is_none() && self.start.run_to_wait_for().is_some() {
-            self.workflow = Some(WorkflowEnd {
-                status: WorkflowStatus::Running,
-                at: None,
-                result: None,
-                failure: None,
-                close_time: None,
-            });
-        }
+impl From<Recorded> for StartRecord {
+    fn from(recorded: Recorded) -> Self {
+        let Recorded { start, end } = recorded;
+        let workflow = end.map(|end| {
+            let RecordedEnd {
+                // A report names the run that was begun.
+                run_id: _,
+                workflow,
+            } = end;
+            workflow
+        });
+        StartRecord { start, workflow }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::event::{ErrorRecord, GrpcCode, Outcome, Reason, ThrottleCause};
+    use crate::run::event::WorkflowStatus;
     use serde_json::json;
 
-    fn start(value: serde_json::Value) -> StartFinished {
-        serde_json::from_value(value).expect("it is a start's outcome")
-    }
-
+    /// What is written of an event is what is read, whatever it holds.
     #[test]
-    fn what_is_written_is_the_line_that_is_read_byte_for_byte() {
-        let plain = start(json!({
-            "index": 7, "at": "1970-01-01T00:00:00Z", "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
-            "type": "T", "taskQueue": "q", "requestId": "r", "outcome": "started",
-            "attempts": 1, "latencyMs": 0.25
-        }));
-        let full = StartFinished {
-            name: Some("nämé \"\u{1f600}".to_owned()),
-            run_id: Some("run".to_owned()),
-            first_run_id: Some("first".to_owned()),
-            outcome: Outcome::Failed,
-            throttled: 2,
-            error: Some(ErrorRecord {
-                code: GrpcCode::Internal,
-                reason: Reason::Internal,
-                message: "a\nb".to_owned(),
-                cause: Some(ThrottleCause::RpsLimit),
-                scope: None,
-                retryable: true,
-            }),
-            cron: true,
-            ..plain.clone()
+    fn an_event_is_read_as_it_was_written() {
+        let start = json!({
+            "index": 7, "at": "1970-01-01T00:00:00Z", "name": "nämé \"\u{1f600}",
+            "source": {"file": "a.yaml", "line": 3}, "workflowId": "one", "runId": "run",
+            "firstRunId": "first", "type": "T", "taskQueue": "q", "requestId": "r",
+            "outcome": "failed", "attempts": 1, "throttled": 2, "latencyMs": 0.25, "cron": true,
+            "error": {"code": "INTERNAL", "reason": "internal", "message": "a\nb", "retryable": true}
+        });
+        let start: StartFinished = serde_json::from_value(start).expect("it is an outcome");
+        let end = |status, result| WorkflowEnd {
+            status,
+            result,
+            at: Some(Timestamp::UNIX_EPOCH),
+            failure: None,
+            close_time: Some(Timestamp::UNIX_EPOCH),
         };
         let changed = PaceChanged {
             at: Timestamp::UNIX_EPOCH,
             starts_per_second: 12.5,
-            error: full.error.clone().expect("it was just given one"),
+            error: start.error.clone().expect("it has one"),
         };
-        let ended = WorkflowEnded {
-            index: 7,
-            workflow_id: "one".into(),
-            run_id: "run".to_owned(),
-            workflow: WorkflowEnd {
-                status: WorkflowStatus::Completed,
-                at: Some(Timestamp::UNIX_EPOCH),
-                result: Some(json!({"b": [1, null], "a": "x"})),
-                failure: None,
-                close_time: Some(Timestamp::UNIX_EPOCH),
-            },
-        };
-        let open = WorkflowOpen {
-            index: 8,
-            workflow_id: "two".into(),
-            run_id: "run".to_owned(),
-            workflow: WorkflowEnd {
-                status: WorkflowStatus::Running,
-                at: None,
-                result: None,
-                failure: None,
-                close_time: None,
-            },
-        };
-        let table = [
-            (
-                Event::StartFinished(plain.clone()),
-                Line::Start(Box::new(plain)),
-            ),
-            (
-                Event::StartFinished(full.clone()),
-                Line::Start(Box::new(full)),
-            ),
-            (Event::PaceChanged(changed.clone()), Line::Pace(changed)),
-            (Event::WorkflowEnded(ended.clone()), Line::Workflow(ended)),
-            (Event::WorkflowOpen(open.clone()), Line::Open(open)),
-        ];
-        for (event, line) in table {
-            let written = Written::of(&event).expect("the event belongs into a journal");
-            let text = serde_json::to_string(&written).expect("a line can be written");
-            let same = serde_json::to_string(&line).expect("a line can be written");
-            assert_eq!(text, same);
-            let read: Line = serde_json::from_str(&text).expect("a line can be read");
+        let of = |end| Event::of_workflow(7, "one".into(), "run".to_owned(), end);
+        let result = Some(json!({"b": [1, null], "a": "x"}));
+        for event in [
+            Event::StartFinished(start),
+            Event::PaceChanged(changed),
+            of(end(WorkflowStatus::Completed, result)),
+            of(end(WorkflowStatus::Running, None)),
+            of(WorkflowEnd::unseen()),
+        ] {
+            let line = Line::of(&event).expect("the event belongs into a journal");
+            let text = serde_json::to_string(&line).expect("a line can be written");
+            let read: Line<'_> = serde_json::from_str(&text).expect("a line can be read");
             assert_eq!(read, line);
         }
     }

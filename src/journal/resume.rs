@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::existing::{Access, Pages};
 use super::file::{Journal, JournalError};
 use super::record::{Header, Line};
 use crate::run::event::{Outcome, StartFinished};
@@ -26,12 +27,24 @@ pub struct Unfinished {
 pub fn resume(path: &Path) -> Result<Unfinished, JournalError> {
     let mut finished = Indices::default();
     let mut ended = Indices::default();
-    let (journal, header) = Journal::open(path, true, |line| match line {
-        Line::Start(start) => finished.set(start.index, is_finished(start)),
-        Line::Workflow(end) => ended.set(end.index, end.workflow.status.is_end()),
-        Line::Open(open) => ended.set(open.index, false),
-        Line::Header(_) | Line::Resumed(_) | Line::Pace(_) => {}
-    })?;
+    let mut pages = Pages::open(path, Access::GoOn)?;
+    while let Some(line) = pages.next()? {
+        match line {
+            Line::Start(start) => {
+                finished.set(start.index, is_finished(&start));
+                // It has another Workflow.
+                ended.set(start.index, false);
+            }
+            Line::Workflow(end) => ended.set(end.index, end.workflow.status.is_end()),
+            Line::Open(open) => ended.set(open.index, false),
+            Line::Header(_)
+            | Line::Resumed(_)
+            | Line::Pace(_)
+            | Line::Finished(_)
+            | Line::Other => {}
+        }
+    }
+    let (journal, header) = pages.end()?;
     Ok(Unfinished {
         journal,
         header,

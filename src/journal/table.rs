@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
-use super::reader::Reader;
+use crate::disk::PositionalReader;
 
 /// Bytes of a start's entry: the offsets of its outcome and of its Workflow's end.
 const ENTRY: usize = 16;
@@ -31,8 +32,8 @@ pub(super) enum Column {
 ///
 /// Offsets are one too high, so that zero means that there is no line.
 #[derive(Debug)]
-pub(super) struct Table {
-    file: File,
+pub(super) struct LineTable {
+    file: Arc<File>,
     window: Vec<u8>,
     /// The start that the window begins with.
     first: u64,
@@ -51,11 +52,11 @@ pub(super) struct Entry {
     pub(super) end: Option<u64>,
 }
 
-impl Table {
+impl LineTable {
     /// An empty table, gone when it is dropped.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Table {
-            file: tempfile::tempfile()?,
+        Ok(LineTable {
+            file: Arc::new(tempfile::tempfile()?),
             window: vec![0; WINDOW as usize * ENTRY],
             first: 0,
             before: 0,
@@ -115,7 +116,8 @@ impl Table {
         &self,
     ) -> io::Result<impl Iterator<Item = io::Result<(u64, Entry)>> + use<>> {
         self.flush()?;
-        let mut file = BufReader::with_capacity(WINDOW as usize, Reader::new(&self.file)?);
+        let mut file =
+            BufReader::with_capacity(WINDOW as usize, PositionalReader::new(&self.file, 0));
         let mut position = 0;
         let mut offset = move |at: u64| -> io::Result<Option<u64>> {
             file.seek_relative(at as i64 - position as i64)?;
@@ -185,7 +187,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn the_last_note_of_each_line_is_found(notes in notes()) {
-            let mut table = Table::new().expect("the temporary folder can be written to");
+            let mut table = LineTable::new().expect("the temporary folder can be written to");
             let mut told = BTreeMap::<u64, Entry>::new();
             for (offset, (index, is_end)) in notes.into_iter().enumerate() {
                 let offset = offset as u64;

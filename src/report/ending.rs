@@ -72,10 +72,13 @@ impl Tally {
         let started = self.started.expect("the first event is the beginning");
         let finished = self.finished.expect("the last event is the end");
         let mut summary = self.summary;
-        // What was not told was not reached: the program was killed before.
-        let unreached = started.total.unwrap_or(0).saturating_sub(summary.total);
-        summary.total += unreached;
-        summary.skipped += unreached;
+        // What was not told was not reached, as the program was killed before. Of starts that could
+        // not be expanded nothing is told either.
+        if !matches!(finished.stopped, Some(Stopped::Input { .. })) {
+            let unreached = started.total.unwrap_or(0).saturating_sub(summary.total);
+            summary.total += unreached;
+            summary.skipped += unreached;
+        }
         summary.starts_per_second = rate(self.tried, started.at, self.last);
         Ending {
             started,

@@ -1,14 +1,13 @@
 //! What journals hold, as it was told when it happened.
 
 use std::io;
-use std::path::Path;
 
 use itertools::Itertools;
 
 use super::files::Identity;
-use crate::journal::record::{Header, StartRecord};
-use crate::journal::{Journal, JournalError};
-use crate::run::event::{ApplyFinished, ApplyStarted, Event};
+use crate::journal::record::{Header, Recorded};
+use crate::journal::{Journal, JournalContent};
+use crate::run::event::{ApplyFinished, ApplyStarted, Stopped};
 
 /// The starts that journals hold, which can be gone through again and again.
 #[derive(Debug, Default)]
@@ -24,15 +23,10 @@ struct Part {
     waits: bool,
 }
 
-impl Part {
-    fn name(&self) -> String {
-        self.journal.path().map(named).unwrap_or_default()
-    }
-}
-
 /// A journal as messages call it.
-fn named(path: &Path) -> String {
-    format!("`{}`", path.display())
+fn name_of(journal: &Journal) -> String {
+    let path = journal.path();
+    path.map_or_else(String::new, |path| format!("`{}`", path.display()))
 }
 
 /// A journal cannot be read to its end.
@@ -65,6 +59,11 @@ impl Replay {
         }
     }
 
+    /// The journal that was written to, when nothing more is read from it.
+    pub(super) fn into_journal(self) -> Option<Journal> {
+        self.parts.into_iter().next().map(|part| part.journal)
+    }
+
     /// Leaves results out, if `hides` says so.
     pub(super) fn hide_results(&mut self, hides: bool) {
         self.hides_results = hides;
@@ -76,7 +75,7 @@ impl Replay {
     /// The outcomes were not kept, or the disk fails.
     pub fn starts(
         &mut self,
-    ) -> Result<impl Iterator<Item = Result<StartRecord, Unread>> + use<>, Unread> {
+    ) -> Result<impl Iterator<Item = Result<Recorded, Unread>> + use<>, Unread> {
         if self.parts.is_empty() {
             return Err(Unread {
                 journal: String::new(),
@@ -85,7 +84,7 @@ impl Replay {
         }
         let mut parts = Vec::new();
         for part in &mut self.parts {
-            let (name, waits) = (part.name(), part.waits);
+            let (name, waits) = (name_of(&part.journal), part.waits);
             let unread = move |source| Unread {
                 journal: name.clone(),
                 source,
@@ -100,12 +99,12 @@ impl Replay {
             }));
         }
         // What cannot be read comes first.
-        let index = |it: &Result<StartRecord, Unread>| it.as_ref().ok().map(|it| it.start.index);
+        let index = |it: &Result<Recorded, Unread>| it.as_ref().ok().map(|it| it.start.index);
         let hides_results = self.hides_results;
         let merged = parts.into_iter().kmerge_by(move |a, b| index(a) < index(b));
         Ok(merged.map_ok(move |mut record| {
-            if let (true, Some(workflow)) = (hides_results, &mut record.workflow) {
-                workflow.result = None;
+            if let (true, Some(end)) = (hides_results, &mut record.end) {
+                end.workflow.result = None;
             }
             record
         }))
@@ -159,28 +158,6 @@ pub enum NotParts {
     Unread(#[from] Unread),
 }
 
-/// A journal that was read, and what it is about.
-#[derive(Debug)]
-pub struct Opened {
-    journal: Journal,
-    header: Header,
-}
-
-impl Opened {
-    /// Reads a journal.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is no journal.
-    pub fn read(path: &Path) -> Result<Self, JournalError> {
-        let (journal, header) = Journal::open(path, false, |_| {})?;
-        Ok(Opened { journal, header })
-    }
-
-    fn name(&self) -> String {
-        self.journal.path().map(named).unwrap_or_default()
-    }
-}
-
 impl Recording {
     /// How many starts it is about, as far as that is known.
     pub fn total(&self) -> Option<u64> {
@@ -188,12 +165,15 @@ impl Recording {
     }
 
     /// What one journal holds.
-    pub fn of(opened: Opened) -> Self {
-        let Opened { journal, header } = opened;
-        let at = journal.last_change().unwrap_or(header.apply.at);
+    pub fn of(content: JournalContent) -> Self {
+        let JournalContent {
+            journal,
+            header,
+            finished,
+        } = content;
         Recording {
             started: header.apply,
-            finished: ApplyFinished { at, stopped: None },
+            finished,
             replay: Replay {
                 parts: vec![Part {
                     journal,
@@ -208,17 +188,17 @@ impl Recording {
     ///
     /// # Errors
     /// They are no parts of one apply.
-    pub fn merged(journals: Vec<Opened>) -> Result<Self, NotParts> {
+    pub fn merged(journals: Vec<JournalContent>) -> Result<Self, NotParts> {
         no_file_twice(&journals)?;
         let mut journals = journals.into_iter();
         let first = journals.next().ok_or(NotParts::None)?;
-        let (name, header) = (first.name(), first.header.clone());
+        let (name, header) = (name_of(&first.journal), first.header.clone());
         let mut recording = Recording::of(first);
         for other in journals {
             if let Some(what) = difference(&header, &other.header) {
                 return Err(NotParts::Differ {
                     first: name,
-                    other: other.name(),
+                    other: name_of(&other.journal),
                     what,
                 });
             }
@@ -235,15 +215,19 @@ impl Recording {
         ours.at = ours.at.min(theirs.at);
         let began = &mut ours.invocation.started_at;
         *began = (*began).min(theirs.invocation.started_at);
+        let version = &mut ours.service.server_version;
+        *version = version.take().or(other.started.service.server_version);
         self.finished.at = self.finished.at.max(other.finished.at);
+        let stopped = [self.finished.stopped.take(), other.finished.stopped];
+        self.finished.stopped = stopped.into_iter().flatten().min_by_key(rank);
         self.replay.parts.extend(other.replay.parts);
     }
 }
 
-fn no_file_twice(journals: &[Opened]) -> Result<(), NotParts> {
+fn no_file_twice(journals: &[JournalContent]) -> Result<(), NotParts> {
     let mut known: Vec<(String, Option<Identity>)> = Vec::new();
-    for opened in journals {
-        let (name, identity) = (opened.name(), opened.journal.path().and_then(Identity::of));
+    for JournalContent { journal, .. } in journals {
+        let (name, identity) = (name_of(journal), journal.path().and_then(Identity::of));
         let same = known.iter().find(|(_, other)| *other == identity);
         if let Some((first, _)) = same.filter(|_| identity.is_some()) {
             return Err(NotParts::SameFile {
@@ -276,7 +260,7 @@ fn difference(first: &Header, other: &Header) -> Option<&'static str> {
 fn no_start_twice(replay: &mut Replay) -> Result<(), NotParts> {
     let mut all = Vec::new();
     for (position, part) in replay.parts.iter_mut().enumerate() {
-        let journal = part.name();
+        let journal = name_of(&part.journal);
         let unread = |source| Unread { journal, source };
         let starts = part.journal.starts().map_err(unread)?;
         all.push(starts.map(move |index| (index, position)));
@@ -284,7 +268,7 @@ fn no_start_twice(replay: &mut Replay) -> Result<(), NotParts> {
     let number = |(index, _): &(io::Result<u64>, usize)| index.as_ref().ok().copied();
     let mut last = None;
     for (index, position) in all.into_iter().kmerge_by(|a, b| number(a) < number(b)) {
-        let name = |position: usize| replay.parts[position].name();
+        let name = |position: usize| name_of(&replay.parts[position].journal);
         let index = index.map_err(|source| Unread {
             journal: name(position),
             source,
@@ -304,13 +288,16 @@ fn no_start_twice(replay: &mut Replay) -> Result<(), NotParts> {
     Ok(())
 }
 
-/// The events that a record was made of.
-pub fn events(record: StartRecord) -> impl Iterator<Item = Event> {
-    let StartRecord { start, workflow } = record;
-    let ended = workflow.map(|workflow| {
-        let workflow_id = start.workflow_id.as_str().into();
-        let run_id = start.run_id.clone().unwrap_or_default();
-        Event::of_workflow(start.index, workflow_id, run_id, workflow)
-    });
-    std::iter::once(Event::StartFinished(start)).chain(ended)
+/// Of two reasons why shards have ended early, the lower one is that of all.
+fn rank(stopped: &Stopped) -> u8 {
+    match stopped {
+        Stopped::NotWritten { .. } => 0,
+        Stopped::Interrupt { .. } => 1,
+        Stopped::NoConnection { .. } | Stopped::Refusal { .. } => 2,
+        Stopped::Silence { .. } => 3,
+        Stopped::Failures { .. } => 4,
+        Stopped::Timeout => 5,
+        Stopped::Input { .. } => 6,
+        Stopped::Unrecorded => 7,
+    }
 }

@@ -76,7 +76,11 @@ impl Reporter for Journal {
         Journal::flush(self)
     }
 
-    fn finish(&mut self, _: &Ending, _: &mut Replay) -> io::Result<()> {
-        Journal::flush(self)
+    /// Says that it is the end, in a journal that can be gone on with.
+    fn finish(&mut self, ending: &Ending, _: &mut Replay) -> io::Result<()> {
+        match self.path() {
+            Some(_) => self.close(&ending.started.invocation.id, &ending.finished),
+            None => Ok(()),
+        }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::{Ending, Tally};
-use super::replay::{Recording, Replay, Unread, events};
+use super::replay::{Recording, Replay, Unread};
 use super::reporter::Reporter;
 use crate::journal::Journal;
 use crate::run::event::{ApplyFinished, Event, Stopped};
@@ -35,20 +35,20 @@ pub struct Reporters {
     /// Whether results are left out.
     hides_results: bool,
     /// The first of those that programs depend on which could not write.
-    failure: Option<Failure>,
+    failure: Option<WriteFailure>,
 }
 
 /// Something that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{to}: {error}")]
-pub struct Failure {
+pub struct WriteFailure {
     /// What it was written to.
     pub to: String,
     /// What the system says.
     pub error: io::Error,
 }
 
-impl Failure {
+impl WriteFailure {
     /// Whether it is a closed pipe, which is an interrupt and no reason to complain.
     pub fn reader_is_gone(&self) -> bool {
         self.error.kind() == io::ErrorKind::BrokenPipe
@@ -61,11 +61,11 @@ pub struct Told {
     /// What everything came to.
     pub ending: Ending,
     /// Why starting was stopped by a journal or an output that could not be written, if it was.
-    pub failure: Option<Failure>,
+    pub failure: Option<WriteFailure>,
     /// The reports that could not be written.
-    pub reports: Vec<Failure>,
+    pub reports: Vec<WriteFailure>,
     /// The output, if it could not be written at the end.
-    pub output: Option<Failure>,
+    pub output: Option<WriteFailure>,
 }
 
 impl fmt::Debug for Reporters {
@@ -213,7 +213,7 @@ impl Reporters {
             };
             if reporter.is_vital() {
                 let to = reporter.name();
-                failure.get_or_insert(Failure { to, error });
+                failure.get_or_insert(WriteFailure { to, error });
             }
             true
         };
@@ -233,7 +233,17 @@ impl Reporters {
     /// The first or the last event was not heard.
     pub fn finish(mut self) -> Told {
         let mut replay = Replay::of(self.journal.take());
-        self.finish_with(&mut replay)
+        let mut told = self.finish_with(&mut replay);
+        // The journal says that it is the end when everything else is written.
+        if let Some(mut journal) = replay.into_journal() {
+            let closed = journal.finish(&told.ending, &mut Replay::default());
+            if let Err(error) = closed {
+                let to = journal.name();
+                told.failure = told.failure.or(Some(WriteFailure { to, error }));
+                told.ending.unwritten = true;
+            }
+        }
+        told
     }
 
     /// Tells everyone what journals hold, as it was told when it happened, in the order of starts.
@@ -248,7 +258,7 @@ impl Reporters {
         } = recording;
         self.hear(Event::ApplyStarted(started));
         for record in replay.starts()? {
-            for event in events(record?) {
+            for event in record?.into_events() {
                 self.hear(event);
             }
         }
@@ -267,7 +277,7 @@ impl Reporters {
         for mut report in self.reports {
             if let Err(error) = report.finish(&ending, replay) {
                 let to = report.name();
-                failed.push(Failure { to, error });
+                failed.push(WriteFailure { to, error });
             }
         }
         let stopped = self.failure.as_ref().is_some_and(|it| !it.reader_is_gone());
@@ -277,7 +287,7 @@ impl Reporters {
             && let Err(error) = reporter.finish(&ending, replay)
         {
             let to = reporter.name();
-            output = Some(Failure { to, error });
+            output = Some(WriteFailure { to, error });
         }
         // A reader that has gone has seen enough.
         output = output.filter(|it| !it.reader_is_gone());

@@ -53,6 +53,9 @@ pub fn reason(stopped: &Stopped, summary: &Summary) -> String {
         Stopped::NotWritten { message } => {
             format!("no further starts were made: cannot write to {message}")
         }
+        Stopped::Unrecorded => {
+            "no end is recorded: the apply was killed, or goes on still".to_owned()
+        }
         Stopped::Input { message } => format!("no further starts were made: {message}"),
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::ApplyContext;
 use super::deadline::sleep_until;
-use super::event::{Event, Outcome, StartFinished, Stopped};
+use super::event::{Event, Outcome, StartFinished, Stopped, WorkflowEnd};
 use super::in_flight::{StartInFlight, StartResult};
 use super::limits::Limits;
 use super::outcome::{abandoned, skipped};
@@ -221,9 +221,18 @@ pub async fn skip(
 }
 
 async fn skip_one(work: Work, context: &ApplyContext, events: &mpsc::Sender<Event>) {
-    if let Work::Start(start) = work {
-        emit(events, Event::StartFinished(skipped(context, &start))).await;
-    }
+    let event = match work {
+        Work::Start(start) => Event::StartFinished(skipped(context, &start)),
+        Work::Earlier(finished) => match finished.run_to_wait_for() {
+            Some(run_id) => {
+                let workflow_id = finished.workflow_id.as_str().into();
+                let run_id = run_id.to_owned();
+                Event::of_workflow(finished.index, workflow_id, run_id, WorkflowEnd::unseen())
+            }
+            None => return,
+        },
+    };
+    emit(events, event).await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use temporal_manifest::journal::Journal;
+use temporal_manifest::journal::read;
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::fake_frontend::FakeFrontend;
@@ -37,8 +37,8 @@ fn report(folder: &Folder, journal: &str) -> Finished {
 
 /// What a journal says of each start: its index, Workflow ID, run and outcome.
 fn told(path: &Path) -> Result<Vec<(u64, String, String, String)>, String> {
-    let opened = Journal::open(path, false, |_| {});
-    let (mut journal, _) = opened.map_err(|error| error.to_string())?;
+    let content = read(path).map_err(|error| error.to_string())?;
+    let mut journal = content.journal;
     let records = journal.replay().map_err(|error| error.to_string())?;
     let told = records.map(|record| {
         let start = record.map_err(|error| error.to_string())?.start;
@@ -120,6 +120,29 @@ fn a_journal_of_another_version_is_refused_in_words_that_name_both() {
         assert!(refused.stdout.contains(&words), "{}", refused.stdout);
     }
     assert_eq!(fake.start_count(), 0);
+}
+
+/// What a later program adds is passed over, unless it may change what the rest means.
+#[test]
+fn what_a_later_program_adds_is_passed_over_if_it_may_be() {
+    let (folder, journal) = applied(2);
+    let text = std::fs::read_to_string(&journal).expect("it is text");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let more = lines[1].replace("\"index\":", "\"invented\":{\"a\":[1]},\"index\":");
+    let more = sealed(more.trim_end());
+    let update =
+        |optional: &str| sealed(&format!("{{\"line\":\"invented\",\"index\":7{optional}}}"));
+    let added = |optional: &str| [lines[0], &more, &update(optional), lines[2], lines[3]].concat();
+    folder.write("later.journal", added(",\"optional\":true"));
+    let plain = report(&folder, "apply.journal").expect_code(0);
+    let later = report(&folder, "later.journal").expect_code(0);
+    assert_eq!(later.stdout, plain.stdout);
+    for optional in ["", ",\"optional\":false"] {
+        folder.write("later.journal", added(optional));
+        let refused = report(&folder, "later.journal").expect_code(8);
+        let words = "line 3: it is a line of another kind than this program knows";
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
 }
 
 /// A line with its check sum, as another program would write it.

@@ -112,7 +112,12 @@ fn a_workflow_that_still_runs_is_open() {
         let open = of_kind(events, "workflowOpen");
         assert_eq!(open.len(), 1);
         assert_eq!(open[0]["workflowId"], "a");
-        assert_eq!(open[0]["workflow"], json!({"status": "running"}));
+        let workflow = &open[0]["workflow"];
+        assert!(workflow["at"].is_string(), "{workflow}");
+        assert_eq!(
+            *workflow,
+            json!({"status": "running", "at": workflow["at"]})
+        );
     }
     let kept = std::fs::read_to_string(&journal).expect("there is a journal");
     for line in kept.lines() {

@@ -27,6 +27,7 @@ mod once;
 mod policies;
 mod races;
 mod repeats;
+mod replays;
 mod reports;
 mod results;
 mod rows;

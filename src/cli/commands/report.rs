@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use temporal_manifest::apply::refusal::Refusal;
-use temporal_manifest::report::replay::{Opened, Recording};
+use temporal_manifest::journal;
+use temporal_manifest::report::replay::Recording;
 use temporal_manifest::report::reporters::Reporters;
 
 use crate::cli::args::{GlobalArgs, OutputFormat, ReportArgs};
@@ -46,7 +47,7 @@ fn recordings(args: &ReportArgs, format: Option<OutputFormat>) -> Result<Vec<Rec
         let help = "add --merge if they are shards of one apply, or render them one by one";
         return Err(Refusal::usage(message).with_help(help));
     }
-    let opened = args.journals.iter().map(|path| Opened::read(path));
+    let opened = args.journals.iter().map(|path| journal::read(path));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     if args.merge {
         Ok(vec![Recording::merged(opened)?])

@@ -9,7 +9,7 @@ use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
-use crate::journal::record::StartRecord;
+use crate::journal::record::{Recorded, StartRecord};
 use crate::report::ending::Ending;
 use crate::report::replay::{Replay, Unread};
 use crate::report::reporter::Reporter;
@@ -140,13 +140,14 @@ impl Reporter for Json {
 /// Starts that are written as they are read, each as one line. Can be serialized once.
 struct Starts<I>(Cell<Option<I>>);
 
-impl<I: Iterator<Item = Result<StartRecord, Unread>>> Serialize for Starts<I> {
+impl<I: Iterator<Item = Result<Recorded, Unread>>> Serialize for Starts<I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let starts = self.0.take().into_iter().flatten();
         let mut list = serializer.serialize_seq(None)?;
         for start in starts {
             let start = start.map_err(|unread| S::Error::custom(unread.source))?;
-            let line = serde_json::value::to_raw_value(&start).map_err(S::Error::custom)?;
+            let line = serde_json::value::to_raw_value(&StartRecord::from(start))
+                .map_err(S::Error::custom)?;
             list.serialize_element(&line)?;
         }
         list.end()

@@ -138,6 +138,8 @@ pub enum Stopped {
         /// What has changed, in words.
         message: String,
     },
+    /// No end is recorded: the apply was killed, or goes on still. Only in the report of a journal.
+    Unrecorded,
     /// A journal, or the output that another program reads, could not be written.
     NotWritten {
         /// Which one, and what the system says.

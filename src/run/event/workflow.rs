@@ -55,7 +55,8 @@ pub struct WorkflowOpen {
 pub struct WorkflowEnd {
     /// Its state when it was looked at last.
     pub status: WorkflowStatus,
-    /// When that was known, on this machine's clock; absent if the apply was killed before.
+    /// When that was known, on this machine's clock; absent if nobody asked about it any more, or the
+    /// apply was killed before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// For `completed`: its result.
@@ -67,6 +68,19 @@ pub struct WorkflowEnd {
     /// When it ended, on the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_time: Option<Timestamp>,
+}
+
+impl WorkflowEnd {
+    /// Nobody saw it end, and nobody asked about it when the waiting ended.
+    pub fn unseen() -> Self {
+        WorkflowEnd {
+            status: WorkflowStatus::Running,
+            at: None,
+            result: None,
+            failure: None,
+            close_time: None,
+        }
+    }
 }
 
 /// State of a Workflow that was waited for.
