@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::known::knows;
 use super::note::Note;
 use super::refusal::{Code, Kind, Refusal};
-use crate::journal::record::Header;
+use crate::journal::record::JournalHeader;
 use crate::run::event::StartFinished;
 use crate::run::service::{Lookups, ServiceError};
 
@@ -76,7 +76,7 @@ impl Doubt {
 pub(super) async fn check(
     service: &impl Lookups,
     namespace_id: Option<&str>,
-    header: &Header,
+    header: &JournalHeader,
     sample: &[StartFinished],
 ) -> Result<Vec<Note>, Doubt> {
     let mut notes = Vec::new();

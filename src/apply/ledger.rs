@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::settings::KeepIn;
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::selection::{Selection, Shard};
-use crate::journal::record::{Header, Recorded, Settings};
+use crate::journal::record::{JournalHeader, OutcomeSettings, Recorded};
 use crate::journal::resume::{Indices, Unfinished, resume};
 use crate::journal::{Journal, JournalError};
 use crate::run::event::{Event, Selected, StartFinished};
@@ -54,7 +54,7 @@ impl Ledger {
     }
 
     /// What the journal is about that is gone on with.
-    fn header(&self) -> Option<&Header> {
+    fn header(&self) -> Option<&JournalHeader> {
         self.unfinished.as_ref().map(|it| &it.header)
     }
 
@@ -124,9 +124,9 @@ impl Ledger {
     /// not, as it is decided for some of the starts already.
     pub(super) fn meaning(
         &self,
-        given: Settings,
+        given: OutcomeSettings,
         without_journal: &str,
-    ) -> Result<Settings, Refusal> {
+    ) -> Result<OutcomeSettings, Refusal> {
         let Some(header) = self.header() else {
             return Ok(given);
         };
@@ -143,7 +143,7 @@ impl Ledger {
                 "--wait-timeout without --wait, and the journal's apply was made without it too";
             return Err(Refusal::usage(message).with_help("add --wait, or leave it out"));
         }
-        Ok(Settings {
+        Ok(OutcomeSettings {
             fail_existing: theirs.fail_existing,
             max_failures: given.max_failures.or(theirs.max_failures),
             wait,
@@ -224,7 +224,7 @@ impl Ledger {
 
     /// Writes what this invocation begins with: into a new journal, or into the one that it goes on
     /// with.
-    pub(super) fn begin(self, header: Header) -> Result<Option<Journal>, JournalError> {
+    pub(super) fn begin(self, header: JournalHeader) -> Result<Option<Journal>, JournalError> {
         let Some(Unfinished { mut journal, .. }) = self.unfinished else {
             return match self.keep_in {
                 KeepIn::New(path) => Journal::create(&path, &header).map(Some),

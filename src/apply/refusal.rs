@@ -9,7 +9,7 @@ use crate::expand::Preflight;
 use crate::journal::JournalError;
 use crate::manifest::diagnostic::{self, Diagnostic, Severity};
 use crate::manifest::source::Source;
-use crate::report::replay::{NotParts, Unread};
+use crate::report::replay::{NotParts, UnreadJournal};
 use crate::report::validation::Validation;
 
 /// Nothing was sent, and why.
@@ -176,8 +176,8 @@ impl From<JournalError> for Refusal {
     }
 }
 
-impl From<Unread> for Refusal {
-    fn from(error: Unread) -> Self {
+impl From<UnreadJournal> for Refusal {
+    fn from(error: UnreadJournal) -> Self {
         Refusal::new(Code::Journal, Kind::NotWritten, error.to_string())
     }
 }

@@ -19,7 +19,7 @@ use crate::client::connect::ConnectError;
 use crate::expand::Batch;
 use crate::expand::identity::IdempotencyKey;
 use crate::expand::selection::Selection;
-use crate::journal::record::{Header, Settings, VERSION};
+use crate::journal::record::{JournalHeader, OutcomeSettings, VERSION};
 use crate::journal::{Journal, MAX_STARTS};
 use crate::report::reporters::{Reporters, Told};
 use crate::run::event::{
@@ -36,7 +36,7 @@ const EVENTS_AHEAD: usize = 1024;
 pub struct Session {
     batch: Batch,
     ledger: Ledger,
-    header: Header,
+    header: JournalHeader,
     context: ApplyContext,
     limits: Limits,
     notes: Vec<Note>,
@@ -168,7 +168,7 @@ impl Session {
             fail_existing: meaning.fail_existing,
             retry_for: settings.retry_for,
         };
-        let header = Header {
+        let header = JournalHeader {
             version: VERSION,
             digest,
             namespace_id: None,
@@ -281,8 +281,8 @@ impl Session {
 }
 
 /// What gives outcomes their meaning in an apply of `total` starts, as it was asked for.
-fn meaning(settings: &ApplySettings, total: u64) -> Settings {
-    Settings {
+fn meaning(settings: &ApplySettings, total: u64) -> OutcomeSettings {
+    OutcomeSettings {
         fail_existing: settings.fail_existing,
         max_failures: settings.max_failures.map(|most| most.of(total)),
         wait: settings.wait,
@@ -292,7 +292,7 @@ fn meaning(settings: &ApplySettings, total: u64) -> Settings {
 }
 
 /// How much may happen at a time, and for how long.
-fn limits(settings: &ApplySettings, meaning: &Settings) -> Limits {
+fn limits(settings: &ApplySettings, meaning: &OutcomeSettings) -> Limits {
     Limits {
         parallelism: settings.parallelism,
         starts_per_second: settings.starts_per_second,

@@ -10,7 +10,7 @@ use temporal_manifest::apply::settings::MaxFailures;
 use temporal_manifest::expand::selection::{Shard, ShardError};
 use temporal_manifest::manifest::duration;
 
-use temporal_manifest::report::target::Target;
+use temporal_manifest::report::target::ReportTarget;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -343,7 +343,7 @@ pub(crate) enum OutputFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReportFile {
     pub(crate) format: FileFormat,
-    pub(crate) target: Target,
+    pub(crate) target: ReportTarget,
 }
 
 /// The form of a report file.
@@ -440,7 +440,7 @@ fn parse_report(text: &str) -> Result<ReportFile, String> {
     let parsed = parts.and_then(|(format, file)| {
         Some(ReportFile {
             format: FileFormat::of(format)?,
-            target: Target::of(file),
+            target: ReportTarget::of(file),
         })
     });
     parsed.ok_or_else(|| "write json=FILE".to_owned())

@@ -3,7 +3,7 @@
 
 use temporal_manifest::apply::note::Note;
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
-use temporal_manifest::report::problem::{ErrorFacts, Problem};
+use temporal_manifest::report::problem::{ErrorDocument, ErrorFacts};
 
 use super::args::{Cli, Command, OutputFormat};
 use super::environment::Environment;
@@ -73,8 +73,8 @@ pub(crate) fn document(refusal: &Refusal) -> String {
     }
 }
 
-fn problem(refusal: &Refusal) -> Problem {
-    Problem {
+fn problem(refusal: &Refusal) -> ErrorDocument {
+    ErrorDocument {
         error: ErrorFacts {
             code: refusal.code.as_str().to_owned(),
             message: refusal.message.clone(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
 use temporal_manifest::manifest::inputs::FilesRead;
 use temporal_manifest::report::files::{self, Identity};
-use temporal_manifest::report::target::Target;
+use temporal_manifest::report::target::ReportTarget;
 
 use super::args::{ApplyArgs, FileFormat, GlobalArgs, OutputFormat, ReportFile};
 use super::output;
@@ -57,7 +57,7 @@ pub(crate) fn check(
     global: &GlobalArgs,
     files_read: &FilesRead,
 ) -> Result<(), Refused> {
-    let is_dash = |it: &&ReportFile| it.target == Target::Dash;
+    let is_dash = |it: &&ReportFile| it.target == ReportTarget::Dash;
     let dashed = args.report.iter().filter(is_dash).count();
     if dashed > 1 || dashed == 1 && global.output != Some(OutputFormat::None) {
         return Err(Refused::TwoOutputs);
@@ -113,8 +113,8 @@ fn written(args: &ApplyArgs) -> impl Iterator<Item = (&'static str, &Path)> {
         .report
         .iter()
         .filter_map(|report| match &report.target {
-            Target::Path(path) => Some(("report", path.as_path())),
-            Target::Dash | Target::StandardOutput => None,
+            ReportTarget::Path(path) => Some(("report", path.as_path())),
+            ReportTarget::Dash | ReportTarget::StandardOutput => None,
         });
     let journal = args.journal.iter().map(|path| ("journal", path.as_path()));
     journal.chain(reports)
@@ -172,8 +172,12 @@ pub(crate) fn replace(
     let inputs = inputs_of(args, global);
     for ReportFile { target, .. } in &args.report {
         match target {
-            Target::Dash | Target::StandardOutput if output::wants_data(global.output) => continue,
-            Target::Path(path) if !may_replace(path, &inputs, files_read) => continue,
+            ReportTarget::Dash | ReportTarget::StandardOutput
+                if output::wants_data(global.output) =>
+            {
+                continue;
+            }
+            ReportTarget::Path(path) if !may_replace(path, &inputs, files_read) => continue,
             _ => {}
         }
         // That it could not be written is told, if it is why the apply was refused.
@@ -205,7 +209,7 @@ pub(crate) fn replace_unparsed(words: &[String], document: &str) {
             .flatten()
             .filter_map(|word| Some((Identity::of(Path::new(word))?, word.to_owned())));
         let others: Vec<_> = others.collect();
-        if let Target::Path(path) = Target::of(&text)
+        if let ReportTarget::Path(path) = ReportTarget::of(&text)
             && may_replace(&path, &others, &FilesRead::default())
         {
             let _ = files::write(&path, |out| out.write_all(document.as_bytes()));

@@ -4,13 +4,13 @@
 use std::io;
 
 use temporal_manifest::apply::note::Note;
-use temporal_manifest::report::formats::json::Json;
-use temporal_manifest::report::formats::jsonl::Jsonl;
-use temporal_manifest::report::formats::text::{Look, Text};
+use temporal_manifest::report::formats::json::JsonReport;
+use temporal_manifest::report::formats::jsonl::JsonLinesReport;
+use temporal_manifest::report::formats::text::{Look, TextReport};
 use temporal_manifest::report::progress::{Audience, Progress};
 use temporal_manifest::report::reporter::Reporter;
 use temporal_manifest::report::reporters::{Told, WriteFailure};
-use temporal_manifest::report::target::Target;
+use temporal_manifest::report::target::ReportTarget;
 use temporal_manifest::report::words;
 use temporal_manifest::run::event::Stopped;
 
@@ -27,11 +27,11 @@ pub(crate) fn output(
     total: Option<u64>,
     waits: bool,
 ) -> Option<Box<dyn Reporter>> {
-    let target = Target::StandardOutput;
+    let target = ReportTarget::StandardOutput;
     Some(match global.output.unwrap_or(OutputFormat::Text) {
         OutputFormat::None => return None,
-        OutputFormat::Json => Box::new(Json::new(target)),
-        OutputFormat::Jsonl => Box::new(Jsonl::new(Box::new(io::stdout()), |ending| {
+        OutputFormat::Json => Box::new(JsonReport::new(target)),
+        OutputFormat::Jsonl => Box::new(JsonLinesReport::new(Box::new(io::stdout()), |ending| {
             Exit::of(ending).code()
         })),
         OutputFormat::Text | OutputFormat::Github => {
@@ -41,7 +41,7 @@ pub(crate) fn output(
                 ascii: environment.ascii,
                 columns: environment.width.filter(|_| is_terminal),
             };
-            Box::new(Text::new(target, look, total, waits))
+            Box::new(TextReport::new(target, look, total, waits))
         }
     })
 }
@@ -49,7 +49,7 @@ pub(crate) fn output(
 /// What `--report` asks for.
 pub(crate) fn file(report: &ReportFile) -> Box<dyn Reporter> {
     match report.format {
-        FileFormat::Json => Box::new(Json::new(report.target.clone())),
+        FileFormat::Json => Box::new(JsonReport::new(report.target.clone())),
     }
 }
 

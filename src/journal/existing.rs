@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::file::{Journal, JournalError, lock};
 use super::lines::{JournalLines, LineError};
-use super::record::{Header, Line};
+use super::record::{JournalHeader, JournalLine};
 use super::table::LineTable;
 use crate::run::event::{ApplyFinished, Stopped};
 
@@ -19,7 +19,7 @@ pub struct JournalContent {
     /// The journal.
     pub journal: Journal,
     /// What it is about, as the last invocation began that it has seen.
-    pub header: Header,
+    pub header: JournalHeader,
     /// How that invocation has ended. If no end is recorded, the time of its last line.
     pub finished: ApplyFinished,
 }
@@ -36,8 +36,8 @@ pub fn read(path: &Path) -> Result<JournalContent, JournalError> {
         // Starts come in the order in which they are told, which is nearly that of their times.
         last = last.max(line.at().unwrap_or(last));
         match line {
-            Line::Finished(line) => finished = Some(line.into_owned().apply),
-            Line::Resumed(_) => finished = None,
+            JournalLine::Finished(line) => finished = Some(line.into_owned().apply),
+            JournalLine::Resumed(_) => finished = None,
             _ => {}
         }
     }
@@ -69,7 +69,7 @@ pub(super) enum Access {
 /// A journal whose lines are read one by one.
 pub(super) struct Pages {
     journal: Journal,
-    header: Header,
+    header: JournalHeader,
     lines: JournalLines,
     access: Access,
 }
@@ -109,12 +109,12 @@ impl Pages {
     }
 
     /// The next line.
-    pub(super) fn next(&mut self) -> Result<Option<Line<'static>>, JournalError> {
+    pub(super) fn next(&mut self) -> Result<Option<JournalLine<'static>>, JournalError> {
         let next = self.lines.next(&self.header);
         let Some(line) = next.map_err(|error| unread(&self.journal, error))? else {
             return Ok(None);
         };
-        if let Line::Resumed(resumed) = &line {
+        if let JournalLine::Resumed(resumed) = &line {
             self.header.go_on(resumed.clone().into_owned());
         }
         self.journal
@@ -124,7 +124,7 @@ impl Pages {
     }
 
     /// The journal, and what it is about, when every line was read.
-    pub(super) fn end(self) -> Result<(Journal, Header), JournalError> {
+    pub(super) fn end(self) -> Result<(Journal, JournalHeader), JournalError> {
         if self.access == Access::GoOn {
             let cut_off = self.journal.cut_off();
             cut_off.map_err(|source| self.journal.failed(source))?;

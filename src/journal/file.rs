@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::lines::{Damage, JournalLines, LineError};
-use super::record::{Finished, Header, Line, Recorded, RecordedEnd};
+use super::record::{InvocationEnd, JournalHeader, JournalLine, Recorded, RecordedEnd};
 use super::seal::seal;
 use super::table::{Entry, LineTable};
 use crate::disk::{folder_of, without_path};
@@ -101,7 +101,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] if there is such a file, [`JournalError::Io`] if it cannot be
     /// written.
-    pub fn create(path: &Path, header: &Header) -> Result<Self, JournalError> {
+    pub fn create(path: &Path, header: &JournalHeader) -> Result<Self, JournalError> {
         let failed = |source| cannot_create(path, source);
         let table = LineTable::new().map_err(|source| JournalError::Temporary { source })?;
         let unnamed = unnamed(path)?;
@@ -109,7 +109,7 @@ impl Journal {
         lock(&file, path)?;
         let mut journal = Self::over(Some(path.to_owned()), file, table);
         journal
-            .append(&Line::Header(Cow::Borrowed(header)))
+            .append(&JournalLine::Header(Cow::Borrowed(header)))
             .and_then(|()| journal.sync())
             .map_err(failed)?;
         name.persist_noclobber(path)
@@ -142,8 +142,8 @@ impl Journal {
     ///
     /// # Errors
     /// The disk is full or fails.
-    pub fn go_on(&mut self, header: Header) -> Result<(), JournalError> {
-        let line = Line::Resumed(Cow::Owned(header.into()));
+    pub fn go_on(&mut self, header: JournalHeader) -> Result<(), JournalError> {
+        let line = JournalLine::Resumed(Cow::Owned(header.into()));
         self.append(&line)
             .and_then(|()| self.sync())
             .map_err(|source| self.failed(source))
@@ -154,7 +154,7 @@ impl Journal {
     /// # Errors
     /// The disk is full or fails.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        match Line::of(event) {
+        match JournalLine::of(event) {
             Some(line) => self.append(&line),
             None => Ok(()),
         }
@@ -165,14 +165,14 @@ impl Journal {
     /// # Errors
     /// The disk is full or fails.
     pub fn close(&mut self, invocation_id: &str, apply: &ApplyFinished) -> io::Result<()> {
-        self.append(&Line::Finished(Cow::Owned(Finished {
+        self.append(&JournalLine::Finished(Cow::Owned(InvocationEnd {
             invocation_id: invocation_id.to_owned(),
             apply: apply.clone(),
         })))?;
         self.flush()
     }
 
-    fn append(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn append(&mut self, line: &JournalLine<'_>) -> io::Result<()> {
         self.text.clear();
         serde_json::to_writer(&mut self.text, line)?;
         seal(&mut self.text);
@@ -182,7 +182,7 @@ impl Journal {
     }
 
     /// Notes in the table that a line of so many bytes stands at the journal's end.
-    pub(super) fn note(&mut self, line: &Line<'_>, length: u64) -> io::Result<()> {
+    pub(super) fn note(&mut self, line: &JournalLine<'_>, length: u64) -> io::Result<()> {
         if let Some((index, column)) = line.place() {
             self.table.note(index, column, self.length)?;
         }
@@ -256,7 +256,7 @@ impl Journal {
                 return Ok(None);
             };
             let start = match at(outcome)? {
-                Line::Start(start) if start.index == index => start.into_owned(),
+                JournalLine::Start(start) if start.index == index => start.into_owned(),
                 _ => return Err(misplaced()),
             };
             // A start that was tried again has another Workflow.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::record::{Header, Line, VERSION};
+use super::record::{JournalHeader, JournalLine, VERSION};
 use super::seal::{self, Broken};
 use crate::disk::PositionalReader;
 
@@ -114,7 +114,7 @@ impl JournalLines {
     }
 
     /// Reads the header.
-    pub(super) fn header(&mut self) -> Result<Header, LineError> {
+    pub(super) fn header(&mut self) -> Result<JournalHeader, LineError> {
         self.number = 1;
         let no_journal = || LineError::Damaged(1, Damage::NoJournal);
         // Not a byte more is read of what does not even begin like a journal.
@@ -135,7 +135,7 @@ impl JournalLines {
         if version != VERSION {
             return Err(self.damaged(Damage::Version { version }));
         }
-        let Line::Header(header) = self.parse()? else {
+        let JournalLine::Header(header) = self.parse()? else {
             return Err(no_journal());
         };
         let of = header.apply.indices();
@@ -147,21 +147,24 @@ impl JournalLines {
 
     /// Reads the next line; `None` at the end, or at a line that was being written when the machine
     /// or the program stopped.
-    pub(super) fn next(&mut self, header: &Header) -> Result<Option<Line<'static>>, LineError> {
+    pub(super) fn next(
+        &mut self,
+        header: &JournalHeader,
+    ) -> Result<Option<JournalLine<'static>>, LineError> {
         self.number += 1;
         if !self.read()? {
             return Ok(None);
         }
         self.check()?;
-        let line: Line<'_> = self.parse()?;
+        let line: JournalLine<'_> = self.parse()?;
         let of = header.apply.indices();
         let damage = match &line {
-            Line::Header(_) => Damage::HeaderNotFirst,
-            Line::Resumed(resumed) if resumed.apply.indices() != of => Damage::OtherStarts {
+            JournalLine::Header(_) => Damage::HeaderNotFirst,
+            JournalLine::Resumed(resumed) if resumed.apply.indices() != of => Damage::OtherStarts {
                 of: resumed.apply.indices(),
                 headers: of,
             },
-            Line::Other if !self.parse::<Unknown>()?.optional => Damage::UnknownLine,
+            JournalLine::Other if !self.parse::<Unknown>()?.optional => Damage::UnknownLine,
             _ => match line.index() {
                 Some(index) if index >= of => Damage::NoSuchStart { index, of },
                 _ => return Ok(Some(line)),
@@ -175,7 +178,7 @@ impl JournalLines {
         &mut self,
         offset: u64,
         position: &mut u64,
-    ) -> Result<Line<'static>, LineError> {
+    ) -> Result<JournalLine<'static>, LineError> {
         self.reader
             .seek_relative(offset as i64 - *position as i64)?;
         let whole = self.read()?;

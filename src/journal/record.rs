@@ -26,7 +26,7 @@ pub const VERSION: u32 = 3;
 pub struct Sealed {
     /// What the line says.
     #[serde(flatten)]
-    line: Line<'static>,
+    line: JournalLine<'static>,
     /// XXH3 (64 bits, no seed) of the line's bytes before `,"xxh3":`, in 16 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     xxh3: String,
@@ -38,10 +38,10 @@ pub struct Sealed {
 /// `"optional": true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "line", rename_all = "camelCase")]
-pub enum Line<'e> {
+pub enum JournalLine<'e> {
     /// The first line: what the journal is about, and how the first invocation begins. Synced to disk
     /// before the first call.
-    Header(Cow<'e, Header>),
+    Header(Cow<'e, JournalHeader>),
     /// Another invocation goes on with the journal. Synced to disk before its first call.
     Resumed(Cow<'e, Resumed>),
     /// A start has its outcome. Of several lines for one start the last one counts.
@@ -54,7 +54,7 @@ pub enum Line<'e> {
     Open(Cow<'e, WorkflowOpen>),
     /// An invocation has ended, and its reports are written. The last line of each; absent if it was
     /// killed or goes on still.
-    Finished(Cow<'e, Finished>),
+    Finished(Cow<'e, InvocationEnd>),
     /// A line of a later program.
     #[serde(other, skip_serializing)]
     #[schemars(skip)]
@@ -64,7 +64,7 @@ pub enum Line<'e> {
 /// What a journal is about, and how the invocation began that it was last written by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Header {
+pub struct JournalHeader {
     /// Version of the line format.
     pub version: u32,
     /// SHA-256 over all starts, in order: a changed manifest has another one.
@@ -73,12 +73,12 @@ pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
     /// What gives the outcomes their meaning.
-    pub settings: Settings,
+    pub settings: OutcomeSettings,
     /// The invocation, its service and its inputs.
     pub apply: ApplyStarted,
 }
 
-impl Header {
+impl JournalHeader {
     /// What holds from where an invocation has gone on.
     pub(super) fn go_on(&mut self, resumed: Resumed) {
         let Resumed {
@@ -96,7 +96,7 @@ impl Header {
 /// keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Settings {
+pub struct OutcomeSettings {
     /// Whether every start whose Workflow exists already counts as failed. Default: no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fail_existing: bool,
@@ -122,14 +122,14 @@ pub struct Resumed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
     /// What gives the outcomes from here on their meaning.
-    pub settings: Settings,
+    pub settings: OutcomeSettings,
     /// The invocation, its service and its inputs.
     pub apply: ApplyStarted,
 }
 
-impl From<Header> for Resumed {
-    fn from(header: Header) -> Self {
-        let Header {
+impl From<JournalHeader> for Resumed {
+    fn from(header: JournalHeader) -> Self {
+        let JournalHeader {
             // What the journal is about stays.
             version: _,
             digest: _,
@@ -148,7 +148,7 @@ impl From<Header> for Resumed {
 /// An invocation has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Finished {
+pub struct InvocationEnd {
     /// ID of the invocation.
     pub invocation_id: String,
     /// When and why.
@@ -156,14 +156,14 @@ pub struct Finished {
     pub apply: ApplyFinished,
 }
 
-impl<'e> Line<'e> {
+impl<'e> JournalLine<'e> {
     /// The line for an event, if the event belongs into a journal. Copies nothing.
     pub(super) fn of(event: &'e Event) -> Option<Self> {
         match event {
-            Event::StartFinished(finished) => Some(Line::Start(Cow::Borrowed(finished))),
-            Event::WorkflowEnded(ended) => Some(Line::Workflow(Cow::Borrowed(ended))),
-            Event::WorkflowOpen(open) => Some(Line::Open(Cow::Borrowed(open))),
-            Event::PaceChanged(changed) => Some(Line::Pace(Cow::Borrowed(changed))),
+            Event::StartFinished(finished) => Some(JournalLine::Start(Cow::Borrowed(finished))),
+            Event::WorkflowEnded(ended) => Some(JournalLine::Workflow(Cow::Borrowed(ended))),
+            Event::WorkflowOpen(open) => Some(JournalLine::Open(Cow::Borrowed(open))),
+            Event::PaceChanged(changed) => Some(JournalLine::Pace(Cow::Borrowed(changed))),
             // The first and the last event are written by who knows more.
             Event::ApplyStarted(_)
             | Event::AttemptFailed(_)
@@ -182,28 +182,28 @@ impl<'e> Line<'e> {
     /// Where the table notes it, if it is about a start.
     pub(super) fn place(&self) -> Option<(u64, Column)> {
         match self {
-            Line::Start(finished) => Some((finished.index, Column::Outcome)),
-            Line::Workflow(ended) => Some((ended.index, Column::End)),
-            Line::Open(open) => Some((open.index, Column::End)),
-            Line::Header(_)
-            | Line::Resumed(_)
-            | Line::Pace(_)
-            | Line::Finished(_)
-            | Line::Other => None,
+            JournalLine::Start(finished) => Some((finished.index, Column::Outcome)),
+            JournalLine::Workflow(ended) => Some((ended.index, Column::End)),
+            JournalLine::Open(open) => Some((open.index, Column::End)),
+            JournalLine::Header(_)
+            | JournalLine::Resumed(_)
+            | JournalLine::Pace(_)
+            | JournalLine::Finished(_)
+            | JournalLine::Other => None,
         }
     }
 
     /// When it was written, as far as it says so.
     pub(super) fn at(&self) -> Option<Timestamp> {
         match self {
-            Line::Header(header) => Some(header.apply.at),
-            Line::Resumed(resumed) => Some(resumed.apply.at),
-            Line::Start(finished) => Some(finished.at),
-            Line::Pace(changed) => Some(changed.at),
-            Line::Workflow(ended) => ended.workflow.at,
-            Line::Open(open) => open.workflow.at,
-            Line::Finished(finished) => Some(finished.apply.at),
-            Line::Other => None,
+            JournalLine::Header(header) => Some(header.apply.at),
+            JournalLine::Resumed(resumed) => Some(resumed.apply.at),
+            JournalLine::Start(finished) => Some(finished.at),
+            JournalLine::Pace(changed) => Some(changed.at),
+            JournalLine::Workflow(ended) => ended.workflow.at,
+            JournalLine::Open(open) => open.workflow.at,
+            JournalLine::Finished(finished) => Some(finished.apply.at),
+            JournalLine::Other => None,
         }
     }
 }
@@ -251,9 +251,9 @@ impl Recorded {
 
 impl RecordedEnd {
     /// What a line says of the Workflow of a start; `None` if it is about something else.
-    pub(super) fn of(line: Line<'_>, start: u64) -> Option<Self> {
+    pub(super) fn of(line: JournalLine<'_>, start: u64) -> Option<Self> {
         let (index, run_id, workflow) = match line {
-            Line::Workflow(ended) => {
+            JournalLine::Workflow(ended) => {
                 let WorkflowEnded {
                     index,
                     // The start has it.
@@ -263,7 +263,7 @@ impl RecordedEnd {
                 } = ended.into_owned();
                 (index, run_id, workflow)
             }
-            Line::Open(open) => {
+            JournalLine::Open(open) => {
                 let WorkflowOpen {
                     index,
                     workflow_id: _,
@@ -343,9 +343,9 @@ mod tests {
             of(end(WorkflowStatus::Running, None)),
             of(WorkflowEnd::unseen()),
         ] {
-            let line = Line::of(&event).expect("the event belongs into a journal");
+            let line = JournalLine::of(&event).expect("the event belongs into a journal");
             let text = serde_json::to_string(&line).expect("a line can be written");
-            let read: Line<'_> = serde_json::from_str(&text).expect("a line can be read");
+            let read: JournalLine<'_> = serde_json::from_str(&text).expect("a line can be read");
             assert_eq!(read, line);
         }
     }

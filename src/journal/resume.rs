@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::existing::{Access, Pages};
 use super::file::{Journal, JournalError};
-use super::record::{Header, Line};
+use super::record::{JournalHeader, JournalLine};
 use crate::run::event::{Outcome, StartFinished};
 
 /// A journal that an invocation goes on with.
@@ -13,7 +13,7 @@ pub struct Unfinished {
     /// The journal, at its end.
     pub journal: Journal,
     /// What it is about.
-    pub header: Header,
+    pub header: JournalHeader,
     /// Which starts are finished.
     pub finished: Indices,
     /// Which of the finished starts' Workflows have been seen to end.
@@ -30,18 +30,18 @@ pub fn resume(path: &Path) -> Result<Unfinished, JournalError> {
     let mut pages = Pages::open(path, Access::GoOn)?;
     while let Some(line) = pages.next()? {
         match line {
-            Line::Start(start) => {
+            JournalLine::Start(start) => {
                 finished.set(start.index, is_finished(&start));
                 // It has another Workflow.
                 ended.set(start.index, false);
             }
-            Line::Workflow(end) => ended.set(end.index, end.workflow.status.is_end()),
-            Line::Open(open) => ended.set(open.index, false),
-            Line::Header(_)
-            | Line::Resumed(_)
-            | Line::Pace(_)
-            | Line::Finished(_)
-            | Line::Other => {}
+            JournalLine::Workflow(end) => ended.set(end.index, end.workflow.status.is_end()),
+            JournalLine::Open(open) => ended.set(open.index, false),
+            JournalLine::Header(_)
+            | JournalLine::Resumed(_)
+            | JournalLine::Pace(_)
+            | JournalLine::Finished(_)
+            | JournalLine::Other => {}
         }
     }
     let (journal, header) = pages.end()?;

@@ -98,3 +98,70 @@ fn rate(starts: u64, began: Timestamp, last: Option<Timestamp>) -> f64 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn start(index: u64, at: &str, outcome: &str) -> Event {
+        let start = json!({
+            "index": index, "at": at, "source": {"file": "a.yaml", "line": 3}, "workflowId": "one",
+            "type": "T", "taskQueue": "q", "requestId": "r", "outcome": outcome, "attempts": 1,
+            "latencyMs": 0.25
+        });
+        Event::StartFinished(from_value(start).expect("it is a start's outcome"))
+    }
+
+    fn started(total: u64) -> Event {
+        let started = json!({
+            "at": "2026-01-01T00:01:00Z",
+            "invocation": {"id": "i", "idempotencyKey": "k", "command": "apply",
+                "startedAt": "2026-01-01T00:00:30Z", "version": "1"},
+            "service": {"address": "a", "namespace": "n"},
+            "inputs": [],
+            "total": total
+        });
+        Event::ApplyStarted(from_value(started).expect("it is the first event"))
+    }
+
+    fn finished(stopped: Option<Stopped>) -> Event {
+        let at = "2026-01-01T00:01:30Z".parse().expect("it is a time");
+        Event::ApplyFinished(ApplyFinished { at, stopped })
+    }
+
+    fn ending(events: impl IntoIterator<Item = Event>) -> Ending {
+        let mut tally = Tally::default();
+        events.into_iter().for_each(|event| tally.count(&event));
+        tally.end()
+    }
+
+    #[test]
+    fn the_rate_is_that_of_this_invocation() {
+        let ending = ending([
+            start(0, "2026-01-01T00:00:00Z", "started"),
+            started(4),
+            start(1, "2026-01-01T00:01:01Z", "started"),
+            start(2, "2026-01-01T00:01:04Z", "failed"),
+            start(3, "2026-01-01T00:01:20Z", "skipped"),
+            finished(None),
+        ]);
+        assert_eq!(ending.summary.total, 4);
+        // Two in four seconds; what was skipped or known before was not tried.
+        assert_eq!(ending.summary.starts_per_second, 0.5);
+        assert_eq!(ending.took(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_was_not_told_was_skipped_unless_it_could_not_be_expanded() {
+        let input = Stopped::Input {
+            message: String::new(),
+        };
+        for (stopped, skipped) in [(Some(Stopped::Unrecorded), 2), (None, 2), (Some(input), 0)] {
+            let one = start(0, "2026-01-01T00:01:01Z", "started");
+            let summary = ending([started(3), one, finished(stopped)]).summary;
+            assert_eq!((summary.skipped, summary.total), (skipped, 1 + skipped));
+        }
+    }
+}

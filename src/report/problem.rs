@@ -6,7 +6,7 @@ use serde::Serialize;
 /// What is printed beside the words for people when a command cannot do what it was asked for.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(title = "temporal-manifest error", extend("$id" = "urn:temporal-manifest:error:v1"))]
-pub struct Problem {
+pub struct ErrorDocument {
     /// The error.
     pub error: ErrorFacts,
 }

@@ -5,20 +5,20 @@ use std::io;
 use itertools::Itertools;
 
 use super::files::Identity;
-use crate::journal::record::{Header, Recorded};
+use crate::journal::record::{JournalHeader, Recorded};
 use crate::journal::{Journal, JournalContent};
 use crate::run::event::{ApplyFinished, ApplyStarted, Stopped};
 
 /// The starts that journals hold, which can be gone through again and again.
 #[derive(Debug, Default)]
 pub struct Replay {
-    parts: Vec<Part>,
+    parts: Vec<ReplayPart>,
     hides_results: bool,
 }
 
 /// A journal, and whether its apply waited for Workflows when it last went on.
 #[derive(Debug)]
-struct Part {
+struct ReplayPart {
     journal: Journal,
     waits: bool,
 }
@@ -32,15 +32,15 @@ fn name_of(journal: &Journal) -> String {
 /// A journal cannot be read to its end.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the journal {journal}: {source}")]
-pub struct Unread {
+pub struct UnreadJournal {
     /// How it is called.
     pub journal: String,
     /// What the system says, or what has changed.
     pub source: io::Error,
 }
 
-impl From<Unread> for io::Error {
-    fn from(unread: Unread) -> Self {
+impl From<UnreadJournal> for io::Error {
+    fn from(unread: UnreadJournal) -> Self {
         unread.source
     }
 }
@@ -48,7 +48,7 @@ impl From<Unread> for io::Error {
 impl Replay {
     /// What the journal of an apply that just ended holds; nothing can be read if there is none.
     pub fn of(journal: Option<Journal>) -> Self {
-        let part = journal.map(|journal| Part {
+        let part = journal.map(|journal| ReplayPart {
             journal,
             // It is known what became of each.
             waits: false,
@@ -75,9 +75,9 @@ impl Replay {
     /// The outcomes were not kept, or the disk fails.
     pub fn starts(
         &mut self,
-    ) -> Result<impl Iterator<Item = Result<Recorded, Unread>> + use<>, Unread> {
+    ) -> Result<impl Iterator<Item = Result<Recorded, UnreadJournal>> + use<>, UnreadJournal> {
         if self.parts.is_empty() {
-            return Err(Unread {
+            return Err(UnreadJournal {
                 journal: String::new(),
                 source: io::Error::other("the outcomes could not be kept"),
             });
@@ -85,7 +85,7 @@ impl Replay {
         let mut parts = Vec::new();
         for part in &mut self.parts {
             let (name, waits) = (name_of(&part.journal), part.waits);
-            let unread = move |source| Unread {
+            let unread = move |source| UnreadJournal {
                 journal: name.clone(),
                 source,
             };
@@ -99,7 +99,8 @@ impl Replay {
             }));
         }
         // What cannot be read comes first.
-        let index = |it: &Result<Recorded, Unread>| it.as_ref().ok().map(|it| it.start.index);
+        let index =
+            |it: &Result<Recorded, UnreadJournal>| it.as_ref().ok().map(|it| it.start.index);
         let hides_results = self.hides_results;
         let merged = parts.into_iter().kmerge_by(move |a, b| index(a) < index(b));
         Ok(merged.map_ok(move |mut record| {
@@ -155,7 +156,7 @@ pub enum NotParts {
     None,
     /// The disk fails.
     #[error(transparent)]
-    Unread(#[from] Unread),
+    Unread(#[from] UnreadJournal),
 }
 
 impl Recording {
@@ -175,7 +176,7 @@ impl Recording {
             started: header.apply,
             finished,
             replay: Replay {
-                parts: vec![Part {
+                parts: vec![ReplayPart {
                     journal,
                     waits: header.settings.wait,
                 }],
@@ -241,7 +242,7 @@ fn no_file_twice(journals: &[JournalContent]) -> Result<(), NotParts> {
 }
 
 /// In what two journals differ that parts of one apply have in common.
-fn difference(first: &Header, other: &Header) -> Option<&'static str> {
+fn difference(first: &JournalHeader, other: &JournalHeader) -> Option<&'static str> {
     let (ours, theirs) = (&first.apply, &other.apply);
     let ids = first.namespace_id.as_ref().zip(other.namespace_id.as_ref());
     if ours.invocation.idempotency_key != theirs.invocation.idempotency_key {
@@ -261,7 +262,7 @@ fn no_start_twice(replay: &mut Replay) -> Result<(), NotParts> {
     let mut all = Vec::new();
     for (position, part) in replay.parts.iter_mut().enumerate() {
         let journal = name_of(&part.journal);
-        let unread = |source| Unread { journal, source };
+        let unread = |source| UnreadJournal { journal, source };
         let starts = part.journal.starts().map_err(unread)?;
         all.push(starts.map(move |index| (index, position)));
     }
@@ -269,7 +270,7 @@ fn no_start_twice(replay: &mut Replay) -> Result<(), NotParts> {
     let mut last = None;
     for (index, position) in all.into_iter().kmerge_by(|a, b| number(a) < number(b)) {
         let name = |position: usize| name_of(&replay.parts[position].journal);
-        let index = index.map_err(|source| Unread {
+        let index = index.map_err(|source| UnreadJournal {
             journal: name(position),
             source,
         })?;

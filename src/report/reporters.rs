@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::{Ending, Tally};
-use super::replay::{Recording, Replay, Unread};
+use super::replay::{Recording, Replay, UnreadJournal};
 use super::reporter::Reporter;
 use crate::journal::Journal;
 use crate::run::event::{ApplyFinished, Event, Stopped};
@@ -250,7 +250,7 @@ impl Reporters {
     ///
     /// # Errors
     /// A journal cannot be read.
-    pub fn replay(mut self, recording: Recording) -> Result<Told, Unread> {
+    pub fn replay(mut self, recording: Recording) -> Result<Told, UnreadJournal> {
         let Recording {
             started,
             finished,
@@ -269,6 +269,7 @@ impl Reporters {
     fn finish_with(self, replay: &mut Replay) -> Told {
         replay.hide_results(self.hides_results);
         let mut ending = self.tally.end();
+        ending.unwritten = self.failure.as_ref().is_some_and(|it| !it.reader_is_gone());
         for mut display in self.displays {
             // What people watched is over.
             let _ = display.finish(&ending, replay);
@@ -280,8 +281,7 @@ impl Reporters {
                 failed.push(WriteFailure { to, error });
             }
         }
-        let stopped = self.failure.as_ref().is_some_and(|it| !it.reader_is_gone());
-        ending.unwritten = stopped || !failed.is_empty();
+        ending.unwritten |= !failed.is_empty();
         let mut output = None;
         if let Some(mut reporter) = self.output
             && let Err(error) = reporter.finish(&ending, replay)
@@ -298,5 +298,137 @@ impl Reporters {
             reports: failed,
             output,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    /// Writes down what it is told, until it fails.
+    struct Scripted {
+        name: &'static str,
+        is_vital: bool,
+        fails: Option<io::ErrorKind>,
+        told: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Scripted {
+        fn tell(&self, what: &str) {
+            let mut told = self
+                .told
+                .lock()
+                .expect("nothing panics while it holds this");
+            told.push(format!("{} {what}", self.name));
+        }
+    }
+
+    impl Reporter for Scripted {
+        fn name(&self) -> String {
+            self.name.to_owned()
+        }
+
+        fn is_vital(&self) -> bool {
+            self.is_vital
+        }
+
+        fn hear(&mut self, _: &Event) -> io::Result<()> {
+            self.tell("hears");
+            self.fails.map_or(Ok(()), |kind| Err(kind.into()))
+        }
+
+        fn finish(&mut self, ending: &Ending, _: &mut Replay) -> io::Result<()> {
+            self.tell(if ending.unwritten {
+                "ends badly"
+            } else {
+                "ends"
+            });
+            Ok(())
+        }
+    }
+
+    fn first() -> Event {
+        let started = json!({
+            "at": "2026-01-01T00:00:00Z",
+            "invocation": {"id": "i", "idempotencyKey": "k", "command": "apply",
+                "startedAt": "2026-01-01T00:00:00Z", "version": "1"},
+            "service": {"address": "a", "namespace": "n"},
+            "inputs": [],
+            "total": 0
+        });
+        Event::ApplyStarted(from_value(started).expect("it is the first event"))
+    }
+
+    fn last() -> Event {
+        let finished = json!({"at": "2026-01-01T00:00:01Z"});
+        Event::ApplyFinished(from_value(finished).expect("it is the last event"))
+    }
+
+    /// Tells a display, an output and a report of two events; who is named fails at the first.
+    async fn told(fails: &str, is_vital: bool, kind: io::ErrorKind) -> (Told, Vec<String>, bool) {
+        let told = Arc::default();
+        let scripted = |name: &'static str| Scripted {
+            name,
+            is_vital: is_vital && name == fails,
+            fails: Some(kind).filter(|_| name == fails),
+            told: Arc::clone(&told),
+        };
+        let reporters = Reporters::default()
+            .with_report(Box::new(scripted("report")))
+            .with_output(Some(Box::new(scripted("output"))))
+            .with_display(scripted("display"));
+        let (sender, receiver) = mpsc::channel(2);
+        for event in [first(), last()] {
+            sender.send(event).await.expect("there is room");
+        }
+        drop(sender);
+        let stop = CancellationToken::new();
+        let ended = reporters.listen(receiver, stop.clone()).await.finish();
+        let told = told.lock().expect("nothing panics while it holds this");
+        (ended, told.clone(), stop.is_cancelled())
+    }
+
+    #[tokio::test]
+    async fn everyone_is_told_in_one_order() {
+        let (ended, told, is_stopped) = told("nobody", false, io::ErrorKind::StorageFull).await;
+        let order = ["display hears", "output hears", "report hears"];
+        let ends = ["display ends", "report ends", "output ends"];
+        assert_eq!(told, [&order[..], &order[..], &ends[..]].concat());
+        assert!(!is_stopped && !ended.ending.unwritten && ended.failure.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_display_that_fails_stops_nothing() {
+        let (ended, told, is_stopped) = told("display", false, io::ErrorKind::StorageFull).await;
+        assert!(!is_stopped && ended.failure.is_none());
+        assert_eq!(ended.ending.stopped(), None);
+        let heard = told.iter().filter(|it| it.starts_with("display")).count();
+        assert_eq!(heard, 1, "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("output ends"));
+    }
+
+    #[tokio::test]
+    async fn what_programs_depend_on_stops_everything_if_it_fails() {
+        let (ended, told, is_stopped) = told("output", true, io::ErrorKind::StorageFull).await;
+        assert!(is_stopped && ended.ending.unwritten);
+        let stopped = ended.ending.stopped();
+        assert!(
+            matches!(stopped, Some(Stopped::NotWritten { message }) if message.starts_with("output: "))
+        );
+        assert!(ended.failure.is_some_and(|it| it.to == "output"));
+        assert_eq!(told.last().map(String::as_str), Some("report ends badly"));
+    }
+
+    /// It is for who stops the run to say that it was an interrupt.
+    #[tokio::test]
+    async fn a_reader_that_has_gone_is_no_failure() {
+        let (ended, _, is_stopped) = told("output", true, io::ErrorKind::BrokenPipe).await;
+        assert!(is_stopped && !ended.ending.unwritten);
+        assert_eq!(ended.ending.stopped(), None);
+        assert!(ended.failure.is_some_and(|it| it.reader_is_gone()));
     }
 }

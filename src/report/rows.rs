@@ -21,7 +21,7 @@ const FIRST: usize = 13;
 
 /// One start and its Workflow.
 #[derive(Debug, Default)]
-pub(super) struct Row {
+pub(super) struct StartRow {
     outcome: Option<Outcome>,
     pub(super) workflow_id: String,
     /// The run, or the result.
@@ -35,14 +35,14 @@ pub(super) struct Row {
     status: Option<WorkflowStatus>,
 }
 
-impl Row {
+impl StartRow {
     /// The row of a start without its Workflow's end.
     pub(super) fn of(finished: &StartFinished) -> Self {
         let file = visible_to(&finished.source.file, MAX_TEXT);
         let row = finished.source.row.map(|row| format!(", row {row}"));
         let run_id = finished.run_id.as_deref();
         let run_id = run_id.map(|run_id| visible_to(run_id, MAX_NAME));
-        Row {
+        StartRow {
             outcome: Some(finished.outcome),
             // Widths are those of what is shown.
             workflow_id: visible(&finished.workflow_id).into_owned(),
@@ -176,21 +176,21 @@ fn indent() -> String {
 /// Everything that failed, by what is alike.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, FailureGroup>,
     /// Failures of further kinds.
     pub(super) hidden: u64,
 }
 
 /// Failures that are alike.
 #[derive(Debug, Default)]
-pub(super) struct Group {
+pub(super) struct FailureGroup {
     count: u64,
     /// The first of them.
-    rows: BTreeMap<u64, Row>,
+    rows: BTreeMap<u64, StartRow>,
 }
 
 impl Failures {
-    pub(super) fn add(&mut self, index: u64, row: Row) {
+    pub(super) fn add(&mut self, index: u64, row: StartRow) {
         let kind = format!("{:?}", row.kind());
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&kind) {
             self.hidden += 1;
@@ -205,19 +205,19 @@ impl Failures {
     }
 
     /// The failures of which there are few, one by one.
-    pub(super) fn few(&self) -> impl Iterator<Item = (u64, Vec<&Row>)> {
+    pub(super) fn few(&self) -> impl Iterator<Item = (u64, Vec<&StartRow>)> {
         let groups = self.groups.values().filter(|group| !group.is_many());
         groups.flat_map(|group| group.rows.iter().map(|(index, row)| (*index, vec![row])))
     }
 
     /// The others, by the first of each.
-    pub(super) fn many(&self) -> impl Iterator<Item = (u64, &Group)> {
+    pub(super) fn many(&self) -> impl Iterator<Item = (u64, &FailureGroup)> {
         let groups = self.groups.values().filter(|group| group.is_many());
         groups.filter_map(|group| Some((*group.rows.first_key_value()?.0, group)))
     }
 }
 
-impl Group {
+impl FailureGroup {
     fn is_many(&self) -> bool {
         self.count > FEW as u64
     }
@@ -272,7 +272,7 @@ fn help(error: &ErrorRecord) -> Option<String> {
     (is_plain(namespace) && is_plain(name)).then(|| {
         format!(
             "register it: `temporal operator search-attribute create --namespace {namespace} --name {name} \
-             --type TYPE`; TYPE is Keyword, Text, Int, Double, Bool, Datetime or KeywordList"
+             --type TYPE`; TYPE is Keyword, TextReport, Int, Double, Bool, Datetime or KeywordList"
         )
     })
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::formats::json::Report;
 use super::formats::jsonl;
-use super::problem::Problem;
+use super::problem::ErrorDocument;
 use super::rendered::Rendered;
 use super::validation::Validation;
 use crate::journal::record::Sealed;
@@ -34,7 +34,7 @@ pub fn generate_validation() -> Value {
 
 /// Generates the schema of errors. A test keeps the committed file equal to it.
 pub fn generate_error() -> Value {
-    generate::<Problem>()
+    generate::<ErrorDocument>()
 }
 
 /// Generates the schema of rendered starts. A test keeps the committed file equal to it.
@@ -59,7 +59,7 @@ pub fn generate_report() -> Value {
 
 /// Generates the events' schema. A test keeps the committed file equal to it.
 pub fn generate_event() -> Value {
-    generate::<jsonl::Line<'_>>()
+    generate::<jsonl::EventLine<'_>>()
 }
 
 fn generate<T: schemars::JsonSchema>() -> Value {

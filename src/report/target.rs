@@ -7,7 +7,7 @@ use super::files;
 
 /// Where a report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum ReportTarget {
     /// Standard output, as `-`.
     Dash,
     /// Standard output, by one of the names that the system has for it.
@@ -16,21 +16,21 @@ pub enum Target {
     Path(PathBuf),
 }
 
-impl Target {
+impl ReportTarget {
     /// What was typed.
     pub fn of(text: &str) -> Self {
         match text {
-            "-" => Target::Dash,
-            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Target::StandardOutput,
-            path => Target::Path(path.into()),
+            "-" => ReportTarget::Dash,
+            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => ReportTarget::StandardOutput,
+            path => ReportTarget::Path(path.into()),
         }
     }
 
     /// How messages call it.
     pub fn name(&self) -> String {
         match self {
-            Target::Dash | Target::StandardOutput => "standard output".to_owned(),
-            Target::Path(path) => path.display().to_string(),
+            ReportTarget::Dash | ReportTarget::StandardOutput => "standard output".to_owned(),
+            ReportTarget::Path(path) => path.display().to_string(),
         }
     }
 
@@ -40,8 +40,8 @@ impl Target {
     /// The folder of a file is missing or cannot be written to, or there is a folder of that name.
     pub fn check(&self) -> io::Result<()> {
         match self {
-            Target::Path(path) => files::check(path),
-            Target::Dash | Target::StandardOutput => Ok(()),
+            ReportTarget::Path(path) => files::check(path),
+            ReportTarget::Dash | ReportTarget::StandardOutput => Ok(()),
         }
     }
 
@@ -51,8 +51,8 @@ impl Target {
     /// It cannot be written, or `write` fails.
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self {
-            Target::Path(path) => files::write(path, write),
-            Target::Dash | Target::StandardOutput => {
+            ReportTarget::Path(path) => files::write(path, write),
+            ReportTarget::Dash | ReportTarget::StandardOutput => {
                 let mut out = io::BufWriter::new(io::stdout().lock());
                 write(&mut out).and_then(|()| out.flush())
             }

@@ -16,11 +16,11 @@ use temporal_manifest::apply::stop::Stop;
 use temporal_manifest::expand::identity::IdempotencyKey;
 use temporal_manifest::expand::start::Start;
 use temporal_manifest::report::ending::Ending;
-use temporal_manifest::report::formats::json::Json;
+use temporal_manifest::report::formats::json::JsonReport;
 use temporal_manifest::report::replay::Replay;
 use temporal_manifest::report::reporter::Reporter;
 use temporal_manifest::report::reporters::Reporters;
-use temporal_manifest::report::target::Target;
+use temporal_manifest::report::target::ReportTarget;
 use temporal_manifest::run::event::{Event, Outcome, Stopped};
 use temporal_manifest::run::service::{
     Description, Lookups, PollKind, RunClose, ServiceError, StartAnswer, StartRequest, Starter,
@@ -164,7 +164,9 @@ fn a_manifest_on_disk_is_applied_and_reported() {
     let service = Scripted::new(vec![Reply::Answer, Reply::Refuse, Reply::LostAnswer]);
     let reporters = Reporters::default()
         .with_display(heard.clone())
-        .with_report(Box::new(Json::new(Target::Path(report.clone()))));
+        .with_report(Box::new(JsonReport::new(ReportTarget::Path(
+            report.clone(),
+        ))));
     let applied = apply(settings(&folder), Ok(service), reporters, &Stop::default());
     let told = applied.expect("it begins").told;
     let summary = &told.ending.summary;

@@ -11,10 +11,10 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::journal::record::{Recorded, StartRecord};
 use crate::report::ending::Ending;
-use crate::report::replay::{Replay, Unread};
+use crate::report::replay::{Replay, UnreadJournal};
 use crate::report::reporter::Reporter;
 use crate::report::summary::Summary;
-use crate::report::target::Target;
+use crate::report::target::ReportTarget;
 use crate::run::event::{
     ApplyFinished, ApplyStarted, Event, Input, Invocation, Selected, Service, Stopped,
 };
@@ -99,18 +99,18 @@ impl Head {
 
 /// Writes the report when everything is over.
 #[derive(Debug)]
-pub struct Json {
-    target: Target,
+pub struct JsonReport {
+    target: ReportTarget,
 }
 
-impl Json {
+impl JsonReport {
     /// A report that goes to `target`.
-    pub fn new(target: Target) -> Self {
-        Json { target }
+    pub fn new(target: ReportTarget) -> Self {
+        JsonReport { target }
     }
 }
 
-impl Reporter for Json {
+impl Reporter for JsonReport {
     fn name(&self) -> String {
         self.target.name()
     }
@@ -140,7 +140,7 @@ impl Reporter for Json {
 /// Starts that are written as they are read, each as one line. Can be serialized once.
 struct Starts<I>(Cell<Option<I>>);
 
-impl<I: Iterator<Item = Result<Recorded, Unread>>> Serialize for Starts<I> {
+impl<I: Iterator<Item = Result<Recorded, UnreadJournal>>> Serialize for Starts<I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let starts = self.0.take().into_iter().flatten();
         let mut list = serializer.serialize_seq(None)?;

@@ -24,7 +24,7 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "camelCase")]
 #[schemars(title = "temporal-manifest event", extend("$id" = "urn:temporal-manifest:event:v1"))]
-pub enum Line<'e> {
+pub enum EventLine<'e> {
     /// The apply begins. Always the first line.
     ApplyStarted(&'e ApplyStarted),
     /// An attempt to start a Workflow failed and is followed by another one.
@@ -44,13 +44,13 @@ pub enum Line<'e> {
     /// With `--wait`: a Workflow is not waited for any longer, and was not seen to end.
     WorkflowOpen(&'e WorkflowOpen),
     /// The apply is over. Always the last line.
-    ApplyFinished(Finished<'e>),
+    ApplyFinished(ApplyEnd<'e>),
 }
 
 /// The apply is over.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Finished<'e> {
+pub struct ApplyEnd<'e> {
     /// When.
     at: Timestamp,
     /// Why it ended before all starts were made, if it did.
@@ -63,35 +63,35 @@ pub struct Finished<'e> {
 }
 
 /// Writes each event as a line, as it happens.
-pub struct Jsonl {
+pub struct JsonLinesReport {
     out: BufWriter<Box<dyn Write + Send>>,
     /// What the program ends with.
     exit_code: fn(&Ending) -> u8,
 }
 
-impl fmt::Debug for Jsonl {
+impl fmt::Debug for JsonLinesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jsonl").finish_non_exhaustive()
+        f.debug_struct("JsonLinesReport").finish_non_exhaustive()
     }
 }
 
-impl Jsonl {
+impl JsonLinesReport {
     /// Lines for standard output. The last one names the exit code that the program ends with.
     pub fn new(out: Box<dyn Write + Send>, exit_code: fn(&Ending) -> u8) -> Self {
-        Jsonl {
+        JsonLinesReport {
             out: BufWriter::with_capacity(BUFFER, out),
             exit_code,
         }
     }
 
-    fn write(&mut self, line: Line<'_>) -> io::Result<()> {
+    fn write(&mut self, line: EventLine<'_>) -> io::Result<()> {
         let line = serde_json::to_string(&line)?;
         self.out.write_all(visible::json(&line).as_bytes())?;
         self.out.write_all(b"\n")
     }
 }
 
-impl Reporter for Jsonl {
+impl Reporter for JsonLinesReport {
     fn name(&self) -> String {
         "standard output".to_owned()
     }
@@ -102,15 +102,15 @@ impl Reporter for Jsonl {
 
     fn hear(&mut self, event: &Event) -> io::Result<()> {
         self.write(match event {
-            Event::ApplyStarted(started) => Line::ApplyStarted(started),
-            Event::AttemptFailed(failed) => Line::AttemptFailed(failed),
-            Event::PaceChanged(changed) => Line::PaceChanged(changed),
-            Event::AnswersMissed(missed) => Line::AnswersMissed(missed),
-            Event::AnswersResumed(resumed) => Line::AnswersResumed(resumed),
-            Event::QueueUnserved(unserved) => Line::QueueUnserved(unserved),
-            Event::StartFinished(finished) => Line::StartFinished(finished),
-            Event::WorkflowEnded(ended) => Line::WorkflowEnded(ended),
-            Event::WorkflowOpen(open) => Line::WorkflowOpen(open),
+            Event::ApplyStarted(started) => EventLine::ApplyStarted(started),
+            Event::AttemptFailed(failed) => EventLine::AttemptFailed(failed),
+            Event::PaceChanged(changed) => EventLine::PaceChanged(changed),
+            Event::AnswersMissed(missed) => EventLine::AnswersMissed(missed),
+            Event::AnswersResumed(resumed) => EventLine::AnswersResumed(resumed),
+            Event::QueueUnserved(unserved) => EventLine::QueueUnserved(unserved),
+            Event::StartFinished(finished) => EventLine::StartFinished(finished),
+            Event::WorkflowEnded(ended) => EventLine::WorkflowEnded(ended),
+            Event::WorkflowOpen(open) => EventLine::WorkflowOpen(open),
             // The last line says what the program ends with, which is not known yet.
             Event::ApplyFinished(_) => return Ok(()),
         })
@@ -122,7 +122,7 @@ impl Reporter for Jsonl {
 
     fn finish(&mut self, ending: &Ending, _: &mut Replay) -> io::Result<()> {
         let ApplyFinished { at, stopped } = &ending.finished;
-        self.write(Line::ApplyFinished(Finished {
+        self.write(EventLine::ApplyFinished(ApplyEnd {
             at: *at,
             stopped: stopped.as_ref(),
             summary: &ending.summary,

@@ -6,8 +6,8 @@ use std::io;
 use crate::report::ending::Ending;
 use crate::report::replay::Replay;
 use crate::report::reporter::Reporter;
-use crate::report::rows::{Failures, Group, Row};
-use crate::report::target::Target;
+use crate::report::rows::{FailureGroup, Failures, StartRow};
+use crate::report::target::ReportTarget;
 use crate::report::words::seconds;
 use crate::run::event::{Event, Outcome, WorkflowEnded, WorkflowOpen, WorkflowStatus};
 use crate::visible::{Page, visible};
@@ -31,24 +31,24 @@ pub struct Look {
 
 /// Collects what the final table shows.
 #[derive(Debug)]
-pub struct Text {
-    target: Target,
+pub struct TextReport {
+    target: ReportTarget,
     look: Look,
     /// What came to a good end, if every start is shown.
-    rows: BTreeMap<u64, Row>,
+    rows: BTreeMap<u64, StartRow>,
     failures: Failures,
     /// Starts whose Workflows may still fail: their rows, until then.
-    pending: BTreeMap<u64, Row>,
+    pending: BTreeMap<u64, StartRow>,
     most_pending: usize,
     show_all: bool,
 }
 
-impl Text {
+impl TextReport {
     /// An empty table for an apply of `total` starts. `waits` says whether Workflows end long after
     /// their starts; otherwise a Workflow's end follows its start at once, if at all.
-    pub fn new(target: Target, look: Look, total: Option<u64>, waits: bool) -> Self {
+    pub fn new(target: ReportTarget, look: Look, total: Option<u64>, waits: bool) -> Self {
         let show_all = total.is_some_and(|total| total <= SHOW_ALL_UP_TO);
-        Text {
+        TextReport {
             target,
             look,
             rows: BTreeMap::new(),
@@ -64,7 +64,7 @@ impl Text {
             // What was skipped has one reason, which the last line gives.
             Event::StartFinished(finished) if finished.outcome == Outcome::Skipped => {}
             Event::StartFinished(finished) => {
-                let row = Row::of(finished);
+                let row = StartRow::of(finished);
                 if finished.error.is_some() {
                     self.failures.add(finished.index, row);
                 } else if self.show_all {
@@ -109,7 +109,7 @@ impl Text {
         let columns = self.look.columns;
         let summary = &ending.summary;
         let mut page = Page::new(self.look.color);
-        let mut parts: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+        let mut parts: BTreeMap<u64, Vec<&StartRow>> = BTreeMap::new();
         parts.extend(self.rows.iter().map(|(index, row)| (*index, vec![row])));
         parts.extend(self.failures.few());
         let width = parts
@@ -119,7 +119,7 @@ impl Text {
             .max()
             .unwrap_or(0)
             .min(MAX_ID_WIDTH);
-        let groups: BTreeMap<u64, &Group> = self.failures.many().collect();
+        let groups: BTreeMap<u64, &FailureGroup> = self.failures.many().collect();
         let mut order: Vec<u64> = parts.keys().chain(groups.keys()).copied().collect();
         order.sort_unstable();
         for index in order {
@@ -160,7 +160,7 @@ impl Text {
     }
 }
 
-impl Reporter for Text {
+impl Reporter for TextReport {
     fn name(&self) -> String {
         self.target.name()
     }
