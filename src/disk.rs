@@ -24,6 +24,21 @@ pub fn without_path(error: io::Error) -> io::Error {
     }
 }
 
+/// Reads everything that there is, up to so many bytes.
+///
+/// # Errors
+/// Reading fails; what is larger is an [`io::ErrorKind::FileTooLarge`].
+pub fn read_bounded(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
 /// Reads a file from a place of its own on, without moving the one at which it is written or that
 /// others read at.
 #[derive(Clone, Debug)]

@@ -7,12 +7,14 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use super::inputs::FilesRead;
 use rustix::fs::{CWD, Mode, OFlags, fcntl_setfl, openat};
+
+use super::inputs::FilesRead;
+use crate::disk::read_bounded;
 
 /// How often a file is looked for that somebody moves at the same time.
 const TRIES: u32 = 5;
@@ -79,12 +81,7 @@ pub fn read_named(path: &Path, most: u64, read: &FilesRead) -> Result<Vec<u8>, O
     } else {
         open(path, None, read)?.file
     };
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());
-    }
-    Ok(bytes)
+    Ok(read_bounded(file, most)?)
 }
 
 /// Whether a path is a pipe that a shell has made for `<(command)`, which always has a writer.

@@ -4,7 +4,7 @@
 //! path that could not be read; one unreadable file does not hide the problems of the others.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::opened::{self, OpenError};
 use super::source::Source;
 use super::spelling::nearest;
 use super::walk::{self, Exclude};
-use crate::disk::folder_of;
+use crate::disk::{folder_of, read_bounded};
 
 /// Largest manifest file that is read, in bytes. Larger inputs belong into CSV or JSONL rows.
 pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -164,16 +164,10 @@ fn too_large(name: &str) -> Diagnostic {
 }
 
 fn read_text(name: &str, reader: impl Read) -> Result<String, Diagnostic> {
-    let mut bytes = Vec::new();
-    reader
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}"))
-        })?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large(name));
-    }
+    let mut bytes = read_bounded(reader, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => too_large(name),
+        _ => Diagnostic::new(Code::Unreadable, format!("cannot read `{name}`: {error}")),
+    })?;
     let skip = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
     } else {

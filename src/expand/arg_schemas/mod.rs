@@ -9,7 +9,6 @@ mod prepare;
 mod ways;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +21,7 @@ use super::budget::Budget;
 use super::folder::Folder;
 use super::payload::Payload;
 use super::start::Start;
+use crate::disk::read_bounded;
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::finding::Finding;
 use crate::manifest::inputs::FilesRead;
@@ -257,13 +257,14 @@ pub(super) struct Spent;
 /// Reads a file with one JSON or YAML document.
 fn read(file: File, name: &str) -> Result<JsonValue, String> {
     let cannot = |error: std::io::Error| format!("cannot read `{name}`: {error}");
-    let mut text = String::new();
-    let mut part = file.take(MAX_FILE_BYTES + 1);
-    part.read_to_string(&mut text).map_err(cannot)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        let limit = MAX_FILE_BYTES / (1024 * 1024);
-        return Err(format!("`{name}` is larger than {limit} MiB"));
-    }
+    let bytes = read_bounded(file, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            let limit = MAX_FILE_BYTES / (1024 * 1024);
+            format!("`{name}` is larger than {limit} MiB")
+        }
+        _ => cannot(error),
+    })?;
+    let text = std::io::read_to_string(&bytes[..]).map_err(cannot)?;
     let source = Arc::new(Source::new(name, ".", text));
     let mut problems = Vec::new();
     let mut documents = reader::read(&source, &mut problems);
