@@ -82,10 +82,11 @@ pub mod report;
 
 pub mod apply;
 
+pub use apply::connected::{Connected, NotConnected};
 pub use apply::inputs::Inputs;
 pub use apply::note::Note;
 pub use apply::refusal::Refusal;
-pub use apply::session::{Applied, Connected, NotConnected, Session, prepare};
+pub use apply::session::{Applied, Session, prepare};
 pub use apply::settings::{ApplySettings, KeepIn, MaxFailures};
 pub use apply::stop::Stop;
 pub use report::ending::Ending;

@@ -3,6 +3,7 @@
 //! Nothing in it knows flags, a terminal, signals or the process: what is to be told to a person is
 //! returned as a value, and the caller shows it.
 
+pub mod connected;
 mod doubts;
 mod feed;
 pub mod inputs;

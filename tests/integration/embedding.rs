@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use temporal_manifest::apply::connected::{Connected, NotConnected};
 use temporal_manifest::apply::inputs::Inputs;
 use temporal_manifest::apply::note::Note;
 use temporal_manifest::apply::refusal::{Code, Kind, Refusal};
-use temporal_manifest::apply::session::{Applied, Connected, NotConnected, prepare};
+use temporal_manifest::apply::session::{Applied, prepare};
 use temporal_manifest::apply::settings::{ApplySettings, KeepIn};
 use temporal_manifest::apply::stop::Stop;
 use temporal_manifest::expand::identity::IdempotencyKey;

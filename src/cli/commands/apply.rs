@@ -1,9 +1,11 @@
 //! `apply`: validate, connect, start, report.
 
+use temporal_manifest::apply::connected::{Connected, NotConnected};
 use temporal_manifest::apply::note::Note;
 use temporal_manifest::apply::refusal::Refusal;
-use temporal_manifest::apply::session::{self, Connected, NotConnected, Session};
+use temporal_manifest::apply::session::{self, Session};
 use temporal_manifest::apply::stop::Stop;
+use temporal_manifest::client::Client;
 use temporal_manifest::client::connect::{Prepared, connect};
 use temporal_manifest::report::log::Log;
 use temporal_manifest::report::reporters::Reporters;
@@ -66,7 +68,7 @@ fn listeners(
 async fn service(
     connection: Prepared,
     hides_results: bool,
-) -> Result<Connected<temporal_manifest::client::Client>, NotConnected> {
+) -> Result<Connected<Client>, NotConnected> {
     let client = connect(connection).await?;
     let client = if hides_results {
         client.without_results()
