@@ -32,30 +32,7 @@ pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Fi
         shared: &Shared::default(),
     };
     let one = |finding: Finding| vec![finding];
-    let has = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
-    let sources: Vec<&str> = ["items", "csv", "jsonl", "matrix"]
-        .into_iter()
-        .filter(|key| has(key))
-        .collect();
-    let &[source] = sources.as_slice() else {
-        let message = "`forEach` needs exactly one of `items`, `csv`, `jsonl`, `matrix`";
-        return Err(one(Finding::new(
-            Code::ConflictingFields,
-            vec!["forEach".into()],
-            message,
-        )
-        .with_help("for example `forEach: {csv: customers.csv}`")));
-    };
-    if has("delimiter") && source != "csv" {
-        let message = "`delimiter` stands only beside `csv`";
-        return Err(one(Finding::new(
-            Code::ConflictingFields,
-            path("delimiter"),
-            message,
-        )
-        .at_key()
-        .with_help("remove it")));
-    }
+    let source = source(node).map_err(one)?;
     let value = |key: &str| {
         let written = node.get(key).expect("the key is there");
         let template = compiler.node(written, &mut path(key))?;
@@ -80,10 +57,9 @@ pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Fi
             if source == "jsonl" {
                 return Ok(Rows::Jsonl(opened));
             }
-            let delimiter = if has("delimiter") {
-                delimiter(&value("delimiter")?)?
-            } else {
-                b','
+            let delimiter = match is_set(node, "delimiter") {
+                true => delimiter(&value("delimiter")?)?,
+                false => b',',
             };
             Ok(Rows::Csv {
                 file: opened,
@@ -103,6 +79,30 @@ pub(super) fn rows(node: &Node, around: Surroundings<'_>) -> Result<Rows, Vec<Fi
             Err(one(Finding::new(Code::WrongType, path(source), message)))
         }
     }
+}
+
+/// The key that says where the rows are.
+fn source(node: &Node) -> Result<&'static str, Finding> {
+    let sources = ["items", "csv", "jsonl", "matrix"].into_iter();
+    let sources: Vec<&str> = sources.filter(|key| is_set(node, key)).collect();
+    let &[source] = sources.as_slice() else {
+        let message = "`forEach` needs exactly one of `items`, `csv`, `jsonl`, `matrix`";
+        let path = vec!["forEach".into()];
+        return Err(Finding::new(Code::ConflictingFields, path, message)
+            .with_help("for example `forEach: {csv: customers.csv}`"));
+    };
+    if is_set(node, "delimiter") && source != "csv" {
+        let message = "`delimiter` stands only beside `csv`";
+        let path = vec!["forEach".into(), "delimiter".into()];
+        return Err(Finding::new(Code::ConflictingFields, path, message)
+            .at_key()
+            .with_help("remove it"));
+    }
+    Ok(source)
+}
+
+fn is_set(node: &Node, key: &str) -> bool {
+    node.get(key).is_some_and(|value| !value.is_null())
 }
 
 fn delimiter(node: &Node) -> Result<u8, Vec<Finding>> {

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use super::arg_schemas::Spent;
 use super::build;
+use super::diagnose::{self, cannot_sort, diagnose};
 use super::expansion::{Document, Expansion};
 use super::for_each::Surroundings;
 use super::identity::Generator;
-use super::node_template::cell_in;
 use super::recipe::Recipe;
-use super::rows::{Row, RowIter, RowProblem, TEMPORARY_FOLDER};
+use super::rows::{Row, RowIter};
 use super::start::{SourceLine, Start};
 use super::workflow_ids::{Merge, Sorted};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::fields::Fields;
 use crate::manifest::finding::Finding;
 use crate::manifest::locate::Target;
 use crate::manifest::node::{Node, holds_expression};
@@ -310,16 +309,6 @@ fn occurrence(occurrences: &mut Option<Peekable<Merge>>, index: u64) -> std::io:
     Ok(0)
 }
 
-/// The problem that the sorted hashes cannot be kept on disk.
-pub(super) fn cannot_sort(error: &std::io::Error) -> Diagnostic {
-    let folder = std::env::temp_dir();
-    let message = format!(
-        "cannot use a file in the temporary folder `{}`: {error}",
-        folder.display()
-    );
-    Diagnostic::new(Code::TemporaryFile, message).with_help(TEMPORARY_FOLDER)
-}
-
 impl<'e> Iterator for Items<'e> {
     type Item = Item<'e>;
 
@@ -371,7 +360,7 @@ impl<'e> Items<'e> {
                 }
                 Some(Err(problem)) => {
                     current.any_row = true;
-                    let problem = self.row_problem(&current, problem);
+                    let problem = diagnose::row_problem(problem, self.rows_place(&current));
                     self.current = Some(current);
                     return Some(self.item(entry, None, Err(vec![problem])));
                 }
@@ -389,65 +378,12 @@ impl Items<'_> {
             Code::Advice,
             "there are no rows, so this entry stands for no start",
         );
-        Some(advice.at_place(self.for_each(current)))
+        Some(advice.at_place(self.rows_place(current)))
     }
 
     /// Where the entry says where its rows come from.
-    fn for_each(&self, current: &Current<'_>) -> Place {
-        let manifest = &self.expansion.documents[self.document].manifest;
-        let keys = ["csv", "jsonl", "items", "matrix"].into_iter();
-        let for_each = current.entry.get("forEach");
-        let key = keys
-            .into_iter()
-            .find(|key| for_each.is_some_and(|it| it.get(key).is_some()));
-        let path: Vec<_> = std::iter::once("forEach")
-            .chain(key)
-            .map(Into::into)
-            .collect();
-        Place {
-            source: Arc::clone(manifest.source()),
-            span: manifest.fields(current.entry).locate(&path, Target::Value),
-        }
+    fn rows_place(&self, current: &Current<'_>) -> Place {
+        let document = &self.expansion.documents[self.document];
+        diagnose::for_each(document, current.entry)
     }
-
-    fn row_problem(&self, current: &Current<'_>, problem: RowProblem) -> Diagnostic {
-        let for_each = self.for_each(current);
-        let mut diagnostic = Diagnostic::new(problem.code, problem.message);
-        diagnostic.help = problem.help;
-        match problem.place {
-            Some(place) => {
-                let related = ("the rows are read for this entry".to_owned(), for_each);
-                diagnostic.related.push(related);
-                diagnostic.at_place(place)
-            }
-            None => diagnostic.at_place(for_each),
-        }
-    }
-}
-
-/// Gives findings about an entry, or about one of its rows, their places.
-fn diagnose(
-    findings: Vec<Finding>,
-    fields: &Fields<'_>,
-    document: &Document,
-    row: Option<&Arc<Row>>,
-) -> Vec<Diagnostic> {
-    let located = findings.into_iter().map(|mut finding| {
-        let span = fields.locate(&finding.path, finding.target);
-        let source = document.manifest.source();
-        let Some(row) = row else {
-            return finding.at(source, span);
-        };
-        let written = source.text().get(span.start as usize..span.end as usize);
-        let cell = finding.cell.take().or_else(|| cell_in(written?));
-        finding.message = format!("{} ({})", finding.message, row.in_words());
-        let mut diagnostic = finding.at(source, span);
-        if let Some(place) = row.place(cell.as_deref()) {
-            diagnostic
-                .related
-                .push((format!("row {}", row.number), place));
-        }
-        diagnostic
-    });
-    located.collect()
 }

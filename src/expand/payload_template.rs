@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::compiler::Compiler;
 use super::computed::Computed;
+use super::encoding;
 use super::folder::Folder;
 use super::node_template::NodeTemplate;
-use super::payload::{self, Payload};
+use super::payload::Payload;
 use super::scope::Scope;
 use crate::manifest::diagnostic::Code;
 use crate::manifest::finding::{Finding, Rewrite, keep};
@@ -47,13 +48,13 @@ impl PayloadTemplate {
         if node.as_str().is_some() {
             return compile(node).map(PayloadTemplate::Data);
         }
-        if payload::is_given(node) {
+        if encoding::is_given(node) {
             return Ok(PayloadTemplate::Given {
                 given: compile(node)?,
                 path: path.to_vec(),
             });
         }
-        let value = payload::json_value(node).map_err(|findings| below(path, findings))?;
+        let value = encoding::json_value(node).map_err(|findings| below(path, findings))?;
         compile(&value).map(PayloadTemplate::Json)
     }
 
@@ -67,7 +68,7 @@ impl PayloadTemplate {
             PayloadTemplate::Constant(payload) => Ok(payload.clone()),
             PayloadTemplate::Data(template) => {
                 let node = template.evaluate(scope).map_err(one)?;
-                Ok(payload::encode_data(&node))
+                Ok(encoding::encode_data(&node))
             }
             PayloadTemplate::Json(value) => {
                 let json = value.to_json(scope).map_err(one)?;
@@ -83,7 +84,7 @@ impl PayloadTemplate {
 
 /// The payload of the value at `path`.
 fn encode(node: &Node, path: &[Step], folder: Folder<'_>) -> Result<Payload, Vec<Finding>> {
-    payload::encode(node, folder).map_err(|findings| below(path, findings))
+    encoding::encode(node, folder).map_err(|findings| below(path, findings))
 }
 
 /// Moves findings about a part of a value below the path of the value.
@@ -193,7 +194,7 @@ impl<K: Key> PayloadsTemplate<K> {
         match K::values(&node) {
             Some(values) => {
                 let values = values.into_iter();
-                let encoded = values.map(|(key, value)| (key, payload::encode_data(value)));
+                let encoded = values.map(|(key, value)| (key, encoding::encode_data(value)));
                 encoded.collect()
             }
             None if node.is_null() => Vec::new(),

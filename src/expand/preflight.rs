@@ -7,8 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::batch::Batch;
+use super::diagnose::cannot_sort;
 use super::expansion::{Document, Expansion};
-use super::items::{Items, Made, Pass, cannot_sort};
+use super::items::{Items, Made, Pass};
 use super::selection::Unmatched;
 use super::start::{IdConflictPolicy, IdReusePolicy, Start};
 use super::workflow_ids::{Sorted, Sorter, hash};
@@ -54,6 +55,42 @@ impl Preflight {
             }
         }
     }
+
+    /// Adds the Workflow IDs that occur twice, and tells how often the same content has occurred
+    /// before.
+    fn add_duplicates(&mut self, expansion: &Expansion, ids: WorkflowIds) -> Sorted {
+        match ids.twice() {
+            Ok(twice) => {
+                self.add(expansion.duplicates(&twice.pairs));
+                self.hidden += twice.hidden;
+                twice.occurrences
+            }
+            Err(error) => {
+                self.add(vec![cannot_sort(&error)]);
+                Sorted::default()
+            }
+        }
+    }
+
+    fn count(&mut self, made: &Made, is_selected: bool) {
+        self.generated += u64::from(made.is_generated);
+        if is_selected {
+            self.total += 1;
+            self.repeatable += u64::from(may_repeat(made));
+            self.conflicts += u64::from(hides_conflict(&made.start));
+        }
+    }
+}
+
+/// Adds a start to the digest of all.
+fn add(digest: &mut Sha256, made: &Made) {
+    let Some(content) = &made.content else {
+        return;
+    };
+    let id = &made.start.workflow_id;
+    digest.update((id.len() as u64).to_le_bytes());
+    digest.update(id.as_bytes());
+    digest.update(content);
 }
 
 impl Expansion {
@@ -77,19 +114,12 @@ impl Expansion {
                 }
             };
             let start = &made.start;
-            if let (Some(digest), Some(content)) = (&mut digest, made.content) {
-                digest.update((start.workflow_id.len() as u64).to_le_bytes());
-                digest.update(start.workflow_id.as_bytes());
-                digest.update(content);
+            if let Some(digest) = &mut digest {
+                add(digest, &made);
             }
-            preflight.generated += u64::from(made.is_generated);
+            preflight.count(&made, self.options.selection.contains(start));
             unmatched.see(start);
             types.see(item.position, item.document, start);
-            if self.options.selection.contains(start) {
-                preflight.total += 1;
-                preflight.repeatable += u64::from(may_repeat(&made));
-                preflight.conflicts += u64::from(hides_conflict(start));
-            }
             if !start.workflow_id.is_empty()
                 && let Err(error) = ids.push(&start.workflow_id, item.index, made.is_generated)
             {
@@ -101,31 +131,13 @@ impl Expansion {
         drop(items);
         // What follows makes nothing that was not made within the budget.
         self.budget.lift();
-        let occurrences = match ids.twice() {
-            Ok(twice) => {
-                preflight.add(self.duplicates(&twice.pairs));
-                preflight.hidden += twice.hidden;
-                twice.occurrences
-            }
-            Err(error) => {
-                preflight.add(vec![cannot_sort(&error)]);
-                Sorted::default()
-            }
-        };
+        let occurrences = preflight.add_duplicates(&self, ids);
         if !occurrences.is_empty() && !self.options.selection.is_all() {
-            // Only now it is known which Workflow IDs the starts with the same content have.
-            preflight.total = 0;
-            let items = Items::new(&self, Pass::Use(&occurrences));
-            for start in items.filter_map(|item| item.made.ok()) {
-                unmatched.see(&start.start);
-                preflight.total += u64::from(self.options.selection.contains(&start.start));
-            }
+            preflight.total = self.select(&occurrences, &mut unmatched);
         }
         preflight.unmatched = unmatched.patterns();
-        let sound = preflight
-            .diagnostics
-            .iter()
-            .all(|it| it.code == Code::Advice);
+        let mut problems = preflight.diagnostics.iter();
+        let sound = problems.all(|it| it.code == Code::Advice);
         if sound {
             preflight.add(types.unused_schemas(&self));
         }
@@ -138,6 +150,18 @@ impl Expansion {
             occurrences,
         });
         (preflight, batch)
+    }
+
+    /// Counts the selected starts again, when it is known which Workflow IDs those with the same
+    /// content have.
+    fn select(&self, occurrences: &Sorted, unmatched: &mut Unmatched<'_>) -> u64 {
+        let items = Items::new(self, Pass::Use(occurrences));
+        let starts = items.filter_map(|item| Some(item.made.ok()?.start));
+        let selected = starts.filter(|start| {
+            unmatched.see(start);
+            self.options.selection.contains(start)
+        });
+        selected.count() as u64
     }
 
     /// The problems that starts have the same Workflow ID, of pairs of starts whose hashes are the

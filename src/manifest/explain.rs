@@ -19,8 +19,8 @@ use super::words::{flow, flow_node, invalid_duration, kind_word, list, name_of};
 /// Most keys that are told of one map as unknown.
 const MAX_UNKNOWN_KEYS: usize = 100;
 
-/// The steps to the value that an error is about.
-pub(crate) fn steps(error: &ValidationError<'_>) -> impl Iterator<Item = Step> {
+/// The path to the value that an error is about.
+pub(crate) fn path_to(error: &ValidationError<'_>) -> impl Iterator<Item = Step> {
     error
         .instance_path()
         .segments()
@@ -46,7 +46,7 @@ pub(super) fn explain(
     root: &Node,
     above: &[Step],
 ) -> Vec<Finding> {
-    let path: Vec<Step> = above.iter().cloned().chain(steps(error)).collect();
+    let path: Vec<Step> = above.iter().cloned().chain(path_to(error)).collect();
     let found = walk(root, &path[above.len()..]);
     let explainer = Explainer { definition };
     match error.kind() {

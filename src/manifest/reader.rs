@@ -3,36 +3,24 @@
 //! Built on saphyr-parser's events, because serde_yaml loses what a manifest needs: tags, spans,
 //! duplicate keys, exact integers and NaN. Time and memory are bounded whatever the text holds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::diagnostic::{Code, Diagnostic};
+use super::frames::{Content, Frame, MapContent, Pending, Size, merged_levels};
 use super::node::{Key, Node, Value};
-use super::position::{
-    Cursor, first_line, long_flow, max_flow_marks, tab_near, tag_span, trim, word_span,
-};
-use super::scalar::{self, ScalarProblem};
+use super::position::{Cursor, first_line, long_flow, max_flow_marks, trim};
+use super::reader_problems::{self as problems, MAX_DEPTH, MAX_NODES};
+use super::scalar;
 use super::source::{Source, Span};
-
-/// Deepest nesting of lists and maps. The SDKs' own JSON readers stop between 128 and 10,000.
-pub const MAX_DEPTH: usize = 128;
-
-/// What to do about too deep a nesting.
-const DEEP_HELP: &str = "write the inner part as a JSON string, or give the bytes with `$payload`";
 
 /// Most values that all aliases of one file may add, beside 10 for each value that is written out
 /// and never more than [`MAX_NODES`]. An alias bomb passes this at once; no manifest made for
 /// people comes near. What an alias repeats is in memory once, but looked at as often as it is
 /// repeated.
 const FREE_ALIAS_NODES: usize = 1_000_000;
-
-/// Bytes of text that count as one more value where an alias repeats them.
-const BYTES_PER_NODE: usize = 16;
-
-/// Most values in one file, as each takes some 32 bytes of memory.
-const MAX_NODES: usize = 10_000_000;
 
 /// Most problems collected in one file. Past it the rest of the file is not read.
 const MAX_PROBLEMS: usize = 1_000;
@@ -76,71 +64,6 @@ pub fn read(source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Vec<Node> {
     reader.documents
 }
 
-/// A collection that is not complete yet.
-struct Frame {
-    anchor: usize,
-    /// Of what it holds so far.
-    size: Size,
-    start: u32,
-    end: u32,
-    content: Content,
-}
-
-/// What an alias adds that repeats a value.
-#[derive(Clone, Copy)]
-struct Size {
-    /// Values, and bytes of text as far as they count as such.
-    nodes: usize,
-    /// Levels of lists and maps.
-    depth: usize,
-}
-
-impl Size {
-    fn of_scalar(value: &Value) -> Self {
-        let bytes = match value {
-            Value::String(text) => text.len(),
-            Value::Binary(bytes) => bytes.len(),
-            _ => 0,
-        };
-        Size {
-            nodes: 1 + bytes / BYTES_PER_NODE,
-            depth: 0,
-        }
-    }
-
-    fn add(&mut self, part: Size) {
-        self.nodes = self.nodes.saturating_add(part.nodes);
-        self.depth = self.depth.max(part.depth + 1);
-    }
-}
-
-enum Content {
-    List(Vec<Node>),
-    Map(MapContent),
-}
-
-struct MapContent {
-    entries: Vec<(Key, Node)>,
-    /// The key whose value comes next.
-    pending: Pending,
-    /// Keys taken from `<<`, which written keys override.
-    merged: Vec<(Key, Node)>,
-    merge_seen: bool,
-    /// Keys of a large map; small maps are searched in place.
-    index: Option<HashSet<Box<str>>>,
-}
-
-enum Pending {
-    Key,
-    Value(Key),
-    /// A value that belongs to no usable key: read and dropped.
-    Dropped,
-    Merge(Span),
-}
-
-/// Map size from which keys are looked up by hash.
-const INDEXED_FROM: usize = 16;
-
 struct Reader<'s> {
     source: &'s Arc<Source>,
     parser: Parser<'s, saphyr_parser::StrInput<'s>>,
@@ -174,7 +97,7 @@ impl<'s> Reader<'s> {
             let start = self.cursor.byte_at(span.start);
             let end = self.cursor.byte_at(span.end).max(start);
             if self.written_nodes > MAX_NODES {
-                return Err(self.too_many_values(start));
+                return Err(problems::too_many_values(self.source, start));
             }
             match event {
                 Event::Alias(anchor) => self.alias(anchor, Span { start, end })?,
@@ -188,14 +111,8 @@ impl<'s> Reader<'s> {
                 }
                 Event::MappingStart(anchor, tag) => {
                     self.collection_tag(tag.as_deref(), "map", Span { start, end });
-                    let map = MapContent {
-                        entries: Vec::new(),
-                        pending: Pending::Key,
-                        merged: Vec::new(),
-                        merge_seen: false,
-                        index: None,
-                    };
-                    self.open(anchor, start, end, Content::Map(map))?;
+                    let map = Content::Map(MapContent::default());
+                    self.open(anchor, start, end, map)?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close(end)?,
                 Event::DocumentEnd => self.anchors.clear(),
@@ -209,85 +126,9 @@ impl<'s> Reader<'s> {
     }
 
     fn syntax(&mut self, error: &ScanError) -> Diagnostic {
-        let text = self.source.text();
-        let mut at = self.cursor.byte_at(*error.marker());
-        let info = error.info();
-        if info.contains("recursion limit") {
-            return Diagnostic::new(Code::TooDeep, "lists and maps are nested too deeply")
-                .with_help(DEEP_HELP)
-                .at(self.source, self.char_span(at));
-        }
-        if info.contains("unknown anchor") {
-            return self.unknown_anchor(word_span(text, at));
-        }
-        let tab = tab_near(text, at);
-        at = tab.unwrap_or(at);
-        let mut problem = Diagnostic::new(Code::Syntax, format!("this is not YAML: {info}"))
-            .at(self.source, self.char_span(at));
-        if tab.is_some() {
-            return problem.with_help("indent with spaces, not tabs");
-        }
+        let at = self.cursor.byte_at(*error.marker());
         let open = self.stack.iter().rev().map(|frame| frame.start);
-        let open = open
-            .into_iter()
-            .find(|start| text[*start as usize..].starts_with(['[', '{']));
-        if let Some(start) = open {
-            let bracket = &text[start as usize..start as usize + 1];
-            let place = super::diagnostic::Place {
-                source: Arc::clone(self.source),
-                span: self.char_span(start),
-            };
-            problem
-                .related
-                .push((format!("this `{bracket}` is still open"), place));
-            return problem.with_help("close what was opened, or quote the text");
-        }
-        let unclosed = info.contains("end of stream") || info.contains("invalid indentation");
-        if info.contains("quoted scalar") && unclosed {
-            return problem.with_help("the quote that begins here is never closed");
-        }
-        if info.contains("mapping values are not allowed") {
-            return problem
-                .with_help("quote a text that holds `: `; otherwise look at the indentation");
-        }
-        problem
-    }
-
-    fn too_many_values(&self, at: u32) -> Diagnostic {
-        let message = format!(
-            "`{}` holds more than {MAX_NODES} values",
-            self.source.name()
-        );
-        Diagnostic::new(Code::TooLarge, message)
-            .with_help("split the manifest into several files")
-            .at(self.source, self.char_span(at))
-    }
-
-    fn unknown_anchor(&self, span: Span) -> Diagnostic {
-        let written = &self.source.text()[span.start as usize..span.end as usize];
-        let name = scalar::shorten(written.trim_start_matches('*'));
-        let message = format!("nothing before this alias is marked with `&{name}`");
-        let help = format!("write `&{name}` in front of the value to repeat, in the same document");
-        Diagnostic::new(Code::Syntax, message)
-            .with_help(help)
-            .at(self.source, span)
-    }
-
-    /// The one character at `at`.
-    fn char_span(&self, at: u32) -> Span {
-        let width = self.source.text()[at as usize..]
-            .chars()
-            .next()
-            .map_or(0, char::len_utf8);
-        Span {
-            start: at,
-            end: at + width as u32,
-        }
-    }
-
-    fn problem(&mut self, problem: ScalarProblem, span: Span) {
-        let diagnostic = Diagnostic::new(problem.code, problem.message).with_help(problem.help);
-        self.problems.push(diagnostic.at(self.source, span));
+        problems::syntax(self.source, error.info(), at, open)
     }
 
     fn scalar(
@@ -312,32 +153,30 @@ impl<'s> Reader<'s> {
             let again = std::mem::replace(&mut map.merge_seen, true);
             map.pending = Pending::Merge(span);
             if again {
-                self.duplicate("<<", span, None);
+                let problem = problems::duplicate(self.source, "<<", span, None);
+                self.problems.push(problem);
             }
             return Ok(());
         }
         let resolved = match tag {
-            None if plain => scalar::resolve_plain(text),
-            None => Ok(Value::String(text.into())),
-            Some(tag) if is_non_specific(tag) => Ok(Value::String(text.into())),
-            Some(tag) if tag.is_yaml_core_schema() => {
-                match scalar::resolve_tagged(&tag.suffix, text) {
-                    Some(resolved) => resolved,
-                    None => {
-                        self.unsupported_tag(tag, span);
-                        Ok(Value::String(text.into()))
-                    }
+            None if plain => Some(scalar::resolve_plain(text)),
+            Some(tag) if !is_non_specific(tag) => {
+                let is_known = tag.is_yaml_core_schema();
+                let resolved = is_known.then(|| scalar::resolve_tagged(&tag.suffix, text));
+                let resolved = resolved.flatten();
+                if resolved.is_none() {
+                    self.unsupported_tag(tag, span);
                 }
+                resolved
             }
-            Some(tag) => {
-                self.unsupported_tag(tag, span);
-                Ok(Value::String(text.into()))
-            }
+            _ => None,
         };
+        let resolved = resolved.unwrap_or_else(|| Ok(Value::String(text.into())));
         let value = match resolved {
             Ok(value) => value,
             Err(problem) => {
-                self.problem(problem, span);
+                self.problems
+                    .push(problems::scalar(self.source, problem, span));
                 Value::Null
             }
         };
@@ -346,19 +185,8 @@ impl<'s> Reader<'s> {
     }
 
     fn unsupported_tag(&mut self, tag: &Tag, span: Span) {
-        let shown = if tag.is_yaml_core_schema() {
-            format!("!!{}", tag.suffix)
-        } else if tag.handle.is_empty() {
-            format!("!<{}>", tag.suffix)
-        } else {
-            tag.to_string()
-        };
-        let message = format!("the tag `{}` has no meaning here", scalar::shorten(&shown));
-        let problem = Diagnostic::new(Code::UnsupportedTag, message).with_help(
-            "remove it; only YAML's core tags are known: str, int, float, bool, null, binary, seq and map, each after `!!`",
-        );
-        let span = tag_span(self.source.text(), span);
-        self.problems.push(problem.at(self.source, span));
+        let problem = problems::unsupported_tag(self.source, tag, span);
+        self.problems.push(problem);
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
@@ -379,12 +207,8 @@ impl<'s> Reader<'s> {
     ) -> Result<(), Diagnostic> {
         self.written_nodes += 1;
         if self.stack.len() >= MAX_DEPTH {
-            return Err(Diagnostic::new(
-                Code::TooDeep,
-                format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
-            )
-            .with_help(DEEP_HELP)
-            .at(self.source, self.char_span(start)));
+            let span = problems::char_span(self.source, start);
+            return Err(problems::too_deep(self.source, span));
         }
         self.stack.push(Frame {
             anchor,
@@ -434,7 +258,7 @@ impl<'s> Reader<'s> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
             // The parser itself keeps anchors from one document to the next.
             if !self.stack.iter().any(|frame| frame.anchor == anchor) {
-                return Err(self.unknown_anchor(span));
+                return Err(problems::unknown_anchor(self.source, span));
             }
             return Err(Diagnostic::new(
                 Code::AliasExpansion,
@@ -457,12 +281,7 @@ impl<'s> Reader<'s> {
         }
         let deep = self.stack.len() + size.depth > MAX_DEPTH;
         if deep {
-            return Err(Diagnostic::new(
-                Code::TooDeep,
-                format!("lists and maps are nested more than {MAX_DEPTH} levels deep"),
-            )
-            .with_help(DEEP_HELP)
-            .at(self.source, span));
+            return Err(problems::too_deep(self.source, span));
         }
         self.complete(node, 0, size)
     }
@@ -503,127 +322,34 @@ impl<'s> Reader<'s> {
                 }
                 _ => {
                     map.pending = Pending::Dropped;
-                    let kind = node.kind();
-                    let written =
-                        &self.source.text()[node.span.start as usize..node.span.end as usize];
-                    let help = match &node.value {
-                        Value::List(_) | Value::Map(_) => {
-                            "JSON has no such keys; write a list of pairs".to_owned()
-                        }
-                        _ if written.is_empty() => "write the key before the `:`".to_owned(),
-                        _ => format!("quote it: `\"{}\"`", scalar::shorten(written)),
-                    };
-                    let problem = Diagnostic::new(
-                        Code::NonStringKey,
-                        format!("a key must be a string, and this is {kind}"),
-                    )
-                    .with_help(help);
-                    self.problems.push(problem.at(self.source, node.span));
+                    self.problems.push(problems::no_key(self.source, &node));
                 }
             },
             Pending::Dropped => {}
             Pending::Value(key) => {
                 if map.contains(&key.text) {
-                    let first = map.entries.iter().find(|(other, _)| other.text == key.text);
-                    let first = first.map(|(other, _)| other.span);
-                    self.duplicate(&key.text, key.span, first);
+                    let first = map.key(&key.text).map(|first| first.span);
+                    let problem = problems::duplicate(self.source, &key.text, key.span, first);
+                    self.problems.push(problem);
                 } else {
                     map.push(key, node);
                 }
             }
-            Pending::Merge(span) => self.merge(node, span),
+            Pending::Merge(span) => match &node.value {
+                Value::Map(_) => map.merge(vec![node]),
+                Value::List(items) if items.iter().all(is_map) => map.merge(items.to_vec()),
+                _ => {
+                    let problem = problems::invalid_merge(self.source, &node, span);
+                    self.problems.push(problem);
+                }
+            },
         }
         Ok(())
     }
-
-    fn duplicate(&mut self, key: &str, span: Span, first: Option<Span>) {
-        let mut problem = Diagnostic::new(
-            Code::DuplicateKey,
-            format!("the key `{}` is given twice", scalar::shorten(key)),
-        )
-        .with_help("remove one of the two")
-        .at(self.source, span);
-        if let Some(first) = first {
-            let place = super::diagnostic::Place {
-                source: Arc::clone(self.source),
-                span: first,
-            };
-            problem.related.push(("first given here".to_owned(), place));
-        }
-        self.problems.push(problem);
-    }
-
-    fn merge(&mut self, node: Node, span: Span) {
-        let sources = match &node.value {
-            Value::Map(_) => vec![node],
-            Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
-                items.to_vec()
-            }
-            _ => {
-                let problem = Diagnostic::new(
-                    Code::InvalidMerge,
-                    format!(
-                        "`<<` merges a map or a list of maps, and this is {}",
-                        node.kind()
-                    ),
-                )
-                .with_help("quote the key to mean it literally: `\"<<\"`");
-                self.problems.push(problem.at(self.source, span));
-                return;
-            }
-        };
-        let Some(Frame {
-            content: Content::Map(map),
-            ..
-        }) = self.stack.last_mut()
-        else {
-            return;
-        };
-        let mut known: HashSet<Box<str>> = HashSet::new();
-        for source in sources {
-            let Value::Map(entries) = source.value else {
-                continue;
-            };
-            for (key, value) in &*entries {
-                // Of several maps in a list the earlier one wins.
-                if known.insert(key.text.clone()) {
-                    map.merged.push((key.clone(), value.clone()));
-                }
-            }
-        }
-    }
 }
 
-impl MapContent {
-    fn contains(&self, key: &str) -> bool {
-        match &self.index {
-            Some(index) => index.contains(key),
-            None => self.entries.iter().any(|(other, _)| &*other.text == key),
-        }
-    }
-
-    fn push(&mut self, key: Key, value: Node) {
-        if let Some(index) = &mut self.index {
-            index.insert(key.text.clone());
-        }
-        self.entries.push((key, value));
-        if self.index.is_none() && self.entries.len() > INDEXED_FROM {
-            self.index = Some(
-                self.entries
-                    .iter()
-                    .map(|(key, _)| key.text.clone())
-                    .collect(),
-            );
-        }
-    }
-}
-
-/// Levels of a value that are gone when its entries have been merged into a map.
-fn merged_levels(node: &Node) -> usize {
-    match node.value {
-        Value::List(_) => 2,
-        _ => 1,
-    }
+fn is_map(node: &Node) -> bool {
+    matches!(node.value, Value::Map(_))
 }
 
 /// Whether a tag is a lone `!`, which makes a plain scalar a string and says nothing else.

@@ -30,7 +30,7 @@ use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::opened::{self, OpenError};
 use crate::manifest::source::Source;
 use crate::manifest::{
-    NameCost, StartsManifest, Tree, TreeNode, json, reader, shorten, shorten_to, steps, within,
+    NameCost, StartsManifest, Tree, TreeNode, json, path_to, reader, shorten, shorten_to, within,
 };
 use patterns::{PatternKeyword, Patterns, StepKeyword};
 use prepare::{MAX_IDS, MAX_VALUES, STEP, prepare};
@@ -383,7 +383,7 @@ impl ArgSchema {
             return Ok(Vec::new());
         }
         let told = |error: &ValidationError<'_>| {
-            let path: Vec<Step> = steps(error).collect();
+            let path: Vec<Step> = path_to(error).collect();
             let is_opaque = matches!(path.first(), Some(Step::Index(it)) if opaque.contains(it));
             (!is_opaque).then(|| self.finding(error, &path))
         };
