@@ -1,9 +1,9 @@
 //! Starts that were checked, one by one.
 
+use super::entries::items::{Item, Items, Pass};
 use super::expansion::Expansion;
-use super::items::{Item, Items, Pass};
+use super::ids::workflow_ids::Sorted;
 use super::start::Start;
-use super::workflow_ids::Sorted;
 use crate::manifest::StartsManifest;
 use crate::manifest::diagnostic::Diagnostic;
 

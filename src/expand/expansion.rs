@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::arg_schemas::ArgSchemas;
 use super::budget::Budget;
+use super::expressions::scope::{AllowedEnv, Constants, Invocation};
 use super::folder::Folder;
-use super::identity::IdempotencyKey;
+use super::ids::identity::IdempotencyKey;
 use super::rows::RowFiles;
-use super::scope::{AllowedEnv, Constants, Invocation};
 use super::selection::Selection;
 use super::vars::{self, Overrides, VarError};
 use crate::manifest::diagnostic::Diagnostic;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::batch::Batch;
-use super::diagnose::cannot_sort;
+use super::entries::diagnose::cannot_sort;
+use super::entries::items::{Items, Made, Pass};
 use super::expansion::{Document, Expansion};
-use super::items::{Items, Made, Pass};
+use super::ids::workflow_ids::{Sorted, Sorter, hash};
 use super::selection::Unmatched;
 use super::start::{IdConflictPolicy, IdReusePolicy, Start};
-use super::workflow_ids::{Sorted, Sorter, hash};
 use crate::manifest::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::source::hex;
 use crate::manifest::spelling::nearest;

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::encoding::may_be_escaped;
-use super::payload::Payload;
+use super::payloads::encoding::may_be_escaped;
+use super::payloads::payload::Payload;
 use super::start::{
     CompletionCallback, IdConflictPolicy, IdReusePolicy, Link, OnConflict, Priority, RetryPolicy,
     Start, StartOptions, VersioningOverride, WorkflowOptions, WorkflowSpec,

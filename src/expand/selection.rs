@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::ids::workflow_ids::hash;
 use super::start::Start;
-use super::workflow_ids::hash;
 
 /// Which starts are meant. Default: all.
 #[derive(Clone, Debug, Default)]

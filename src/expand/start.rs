@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::payload::Payload;
+use super::payloads::payload::Payload;
 pub use crate::manifest::document::{IdConflictPolicy, IdReusePolicy, LinkEventType};
 
 /// Where a start comes from.

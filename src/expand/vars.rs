@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::casts::Cast;
+use super::expressions::casts::Cast;
 use crate::manifest::diagnostic::{Code, Diagnostic};
 use crate::manifest::node::{Key, Node, Value};
 use crate::manifest::source::Span;

@@ -8,11 +8,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostic::{Code, Diagnostic};
+use super::findings::diagnostic::{Code, Diagnostic};
+use super::findings::spelling::nearest;
 use super::kinds::{API_VERSION, Definition, Kind};
-use super::node::{Node, Value};
-use super::source::Source;
-use super::spelling::nearest;
+use super::text::node::{Node, Value};
+use super::text::source::Source;
 
 /// Kinds of documents that this program writes.
 const WRITTEN: [&str; 4] = ["Report", "Validation", "Error", "Plan"];

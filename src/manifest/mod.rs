@@ -1,49 +1,28 @@
 //! Stage 1: text in, checked documents out; all findings at once; synchronous, no network.
 
-mod alike;
 pub mod bystander;
-pub mod check;
-pub mod committed;
-mod deserializer;
-pub mod diagnostic;
 pub mod document;
-pub mod drawing;
-pub mod duration;
-mod explain;
-pub mod fields;
-pub mod finding;
-mod frames;
-pub mod inputs;
-mod instance;
-pub mod json;
+mod files;
+mod findings;
 pub mod kinds;
-pub mod locate;
-pub mod node;
-pub mod opened;
-mod other_names;
-mod position;
-pub mod reader;
-mod reader_problems;
-mod scalar;
 pub mod schema;
-mod shape;
-pub mod source;
-pub mod sources;
-pub mod spelling;
-mod steps;
-pub mod walk;
-mod words;
+mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use deserializer::Mismatch;
-pub(crate) use explain::path_to;
-pub(crate) use instance::{Tree, TreeNode};
+pub use document::{check, fields};
+pub use files::{inputs, opened, sources, walk};
+pub use findings::{diagnostic, drawing, finding, locate, spelling};
 pub(crate) use kinds::starts::check_start;
 pub use kinds::{API_VERSION, Kind, Manifest, StartsManifest};
-pub(crate) use scalar::{shorten, shorten_to, whole_part};
-pub(crate) use steps::{NameCost, step, within};
+pub use schema::committed;
+pub(crate) use schema::explain::path_to;
+pub(crate) use schema::instance::{Tree, TreeNode};
+pub(crate) use schema::steps::{NameCost, step, within};
+pub use text::deserializer::Mismatch;
+pub(crate) use text::scalar::{shorten, shorten_to, whole_part};
+pub use text::{duration, json, node, reader, source};
 
 use bystander::Bystander;
 use diagnostic::Diagnostic;
@@ -132,7 +111,7 @@ pub fn load_source(source: &Arc<Source>) -> Loaded {
         let (kind, foreign) = Kind::of(&root);
         let findings = match foreign {
             Some(foreign) => vec![foreign],
-            None => shape::check(kind.definition(), &root),
+            None => schema::shape::check(kind.definition(), &root),
         };
         let (manifest, mut meaning) = kind.read(source, &root, &findings);
         let located = findings.into_iter().map(|it| it.locate(source, &root));

@@ -3,6 +3,9 @@
 //! A start of these types has the right shape and may still be wrong; [`super::check`] finds what
 //! the service would refuse.
 
+pub mod check;
+pub mod fields;
+pub(super) mod other_names;
 mod parts;
 mod start;
 pub(super) mod templated;

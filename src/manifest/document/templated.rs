@@ -139,7 +139,7 @@ mod tests {
     fn the_pattern_of_a_text_can_be_told_from_the_expression() {
         let schema = schema_of::<Option<crate::manifest::document::DurationText>>();
         let pattern = schema["pattern"].as_str().unwrap_or_default();
-        assert_eq!(meant(pattern), crate::manifest::duration::PATTERN);
+        assert_eq!(meant(pattern), crate::manifest::text::duration::PATTERN);
         assert_eq!(meant("^a$"), "^a$");
     }
 }

@@ -84,7 +84,7 @@ spelled_enum! {
     }
 }
 
-/// A duration as written, such as `1h30m`; [`crate::manifest::duration::parse`] reads it.
+/// A duration as written, such as `1h30m`; [`crate::manifest::text::duration::parse`] reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct DurationText(pub String);
@@ -99,7 +99,7 @@ impl JsonSchema for DurationText {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": crate::manifest::duration::PATTERN })
+        json_schema!({ "type": "string", "pattern": crate::manifest::text::duration::PATTERN })
     }
 }
 

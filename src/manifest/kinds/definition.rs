@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::manifest::committed::Schema;
-use crate::manifest::finding::Finding;
-use crate::manifest::locate::Step;
-use crate::manifest::node::{Node, Value};
+use crate::manifest::findings::finding::Finding;
+use crate::manifest::findings::locate::Step;
+use crate::manifest::schema::committed::Schema;
+use crate::manifest::text::node::{Node, Value};
 
 /// What a document holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

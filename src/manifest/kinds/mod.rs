@@ -18,8 +18,8 @@ use super::committed::Schema;
 use super::diagnostic::{Code, Diagnostic};
 use super::finding::Finding;
 use super::node::{Node, Value};
-use super::scalar::shorten;
 use super::source::Source;
+use super::text::scalar::shorten;
 
 /// One document that was read, with every entry that passed the checks of its text.
 #[derive(Clone, Debug)]

@@ -8,18 +8,18 @@ use serde_json::{Value as JsonValue, json};
 
 use super::definition::{Definition, Kind, OtherKeys};
 use super::envelope::{Envelope, OfKind};
-use crate::manifest::check;
-use crate::manifest::committed::Schema;
-use crate::manifest::diagnostic::{Code, Diagnostic};
+use crate::manifest::document::check;
+use crate::manifest::document::fields::Fields;
+use crate::manifest::document::other_names::{OTHER_NAMES, REFUSED};
 use crate::manifest::document::{AnyMap, StartFields};
-use crate::manifest::explain::explain;
-use crate::manifest::fields::Fields;
-use crate::manifest::finding::Finding;
-use crate::manifest::instance::{Tree, TreeNode};
-use crate::manifest::locate::Step;
-use crate::manifest::node::{Key, Node};
-use crate::manifest::other_names::{OTHER_NAMES, REFUSED};
-use crate::manifest::source::Source;
+use crate::manifest::findings::diagnostic::{Code, Diagnostic};
+use crate::manifest::findings::finding::Finding;
+use crate::manifest::findings::locate::Step;
+use crate::manifest::schema::committed::Schema;
+use crate::manifest::schema::explain::explain;
+use crate::manifest::schema::instance::{Tree, TreeNode};
+use crate::manifest::text::node::{Key, Node};
+use crate::manifest::text::source::Source;
 
 /// The committed `schemas/manifest.schema.json`, which `temporal-manifest schema` prints and which
 /// every document of starts is validated against.

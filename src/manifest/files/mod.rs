@@ -1,0 +1,6 @@
+//! Files that are read: found, opened, remembered.
+
+pub mod inputs;
+pub mod opened;
+pub mod sources;
+pub mod walk;
