@@ -28,7 +28,9 @@ impl Modules {
                 let place = modules.place(module, &path);
                 let name = place.last().cloned().unwrap_or_default();
                 let own = [module.as_slice(), &[name]].concat();
-                if own != place {
+                // What is handed on under the name of the file it is from needs no way of its own, and
+                // would lead to itself for ever.
+                if !place.starts_with(&own) {
                     modules.handed_on.insert(own, place);
                 }
             }
