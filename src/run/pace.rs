@@ -1,9 +1,13 @@
 //! Starts per second: the user's bound, and one shared slow-down when the service throttles.
 //!
 //! They are two schedules, because they count different things. The user's bound counts starts,
-//! whatever calls a start takes; the service counts calls. `law` decides what the second one is.
+//! whatever calls a start takes; the service counts calls. `law` decides what the
+//! second one is, from answers that `closings` puts in order.
 
+mod closings;
 mod evidence;
+#[cfg(test)]
+mod grid;
 mod law;
 #[cfg(test)]
 mod simulation;
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use law::Law;
+use closings::Closings;
 
 /// A change of pace that is worth telling: a factor, and seconds since the last one.
 const WORTH_TELLING: f64 = 1.1;
@@ -33,7 +37,7 @@ pub struct Pace {
 
 #[derive(Debug)]
 struct State {
-    law: Law,
+    law: Closings,
     /// When the user's bound lets the next start pass, and when the law the next call.
     next_start: f64,
     next_call: f64,
@@ -54,7 +58,7 @@ impl Pace {
     /// A pace of at most `most` starts per second, if that is given.
     pub fn new(most: Option<f64>) -> Self {
         let state = State {
-            law: Law::default(),
+            law: Closings::default(),
             next_start: 0.0,
             next_call: 0.0,
             late: 0.0,
@@ -101,13 +105,13 @@ impl Pace {
     /// The service let a call through that was made at `sent`.
     pub fn accepted(&self, sent: Instant) {
         let (now, sent) = (self.now(), self.since_began(sent));
-        self.lock().law.accepted(now, sent);
+        self.lock().law.answered(now, sent, true);
     }
 
     /// The service throttled a call that was made at `sent`.
     pub fn throttled(&self, sent: Instant) {
         let (now, sent) = (self.now(), self.since_began(sent));
-        self.lock().law.refused(now, sent);
+        self.lock().law.answered(now, sent, false);
     }
 
     /// The pace that throttling has come to, in calls per second, if it differs by a tenth from what
@@ -177,7 +181,7 @@ mod tests {
     /// A pace of so many calls per second that the service has brought about just now.
     fn throttled_to(rate: f64, most: Option<f64>) -> Pace {
         let pace = Pace::new(most);
-        pace.lock().law = Law::at(rate);
+        pace.lock().law = Closings::at(rate);
         pace
     }
 

@@ -11,10 +11,6 @@
 //! confirms that, and if that is in vain too, the service is deaf to the pace for that share: the
 //! pace is what it was, and only what is refused beyond that share counts. From time to time a
 //! short cut tries whether it still is deaf.
-//!
-//! A service that refuses everything for a while is closed. It is asked now and then, in a fixed
-//! proportion to how long it has been closed, and when it lets a call through, the pace is what it
-//! was before.
 
 mod deaf;
 
@@ -31,9 +27,10 @@ const MOST_GROWTH: f64 = 2.0;
 const GROWTH_DOUBLES_IN: f64 = 0.7;
 
 /// While the pace is a guess it doubles in so many calls that were let through, and not in less
-/// than so many seconds.
+/// than so many seconds, or times of what a call takes: how fast is too fast is told so late.
 const RAMP_CALLS: f64 = 4.0;
 const RAMP_SECONDS: f64 = 0.05;
+const RAMP_LATENCIES: f64 = 2.0;
 
 /// Growth per second right after an estimate. The bucket is empty then, so that a pace above its
 /// rate is told at once. A small bucket may have run over before, and the estimate be too low.
@@ -58,7 +55,7 @@ const DEEPEST_CUT: f64 = 0.3;
 const EASE: f64 = 0.85;
 
 /// Slowest pace, in calls per second.
-const SLOWEST: f64 = 0.5;
+pub(super) const SLOWEST: f64 = 0.5;
 
 /// Answers that the first refusals are judged by, twice as many while all are refused, and the pace
 /// at which they are asked for, in calls per second.
@@ -72,13 +69,8 @@ const FIRST_BURST: f64 = 2.0;
 const FIRST_SLOWEST: f64 = 50.0;
 
 /// Refusals in a row after which no cut is made any more, and after which the service is closed.
-/// While it is, so many calls are made in the time that it has been so.
 const CUT_BEFORE: f64 = 3.0;
 const CLOSED_AFTER: f64 = 10.0;
-const CLOSED_CALLS: f64 = 20.0;
-
-/// Calls that are let through between two times that it is closed, for it to have been open.
-const OPEN_CALLS: f64 = 20.0;
 
 /// Answers and seconds that a share is told from: the least, and what is enough.
 const SHARE_CALLS: f64 = 20.0;
@@ -91,6 +83,8 @@ const ENOUGH_SECONDS: f64 = 1.0;
 pub(super) struct Law {
     /// Calls per second; nothing before the first refusal.
     rate: Option<f64>,
+    /// What a call takes, in seconds.
+    latency: f64,
     /// All answers.
     all: Option<Window>,
     /// Answers since the refusal that the current estimate begins at.
@@ -105,22 +99,12 @@ pub(super) struct Law {
     last_cut: f64,
     /// What the pace was last cut to.
     estimate: f64,
-    row: Row,
+    /// Refusals since a call was last let through.
+    in_a_row: f64,
     /// Share of the calls that is refused whatever the pace, and when that is tried again.
     deaf: f64,
     deaf_until: f64,
     trial: Option<Trial>,
-}
-
-/// Refusals in a row.
-#[derive(Clone, Copy, Debug, Default)]
-struct Row {
-    refusals: f64,
-    /// When the first of them came, and the pace then.
-    since: f64,
-    rate: f64,
-    /// What was let through since the service was last closed.
-    open_calls: f64,
 }
 
 impl Law {
@@ -154,11 +138,40 @@ impl Law {
                 self.rate = Some(rate);
             }
         }
-        if self.row.refusals > 0.0 {
-            let closed = CLOSED_CALLS / (1.0 - self.deaf) / (now - self.row.since);
-            rate = rate.min(closed.max(SLOWEST));
-        }
         Some(rate)
+    }
+
+    /// The pace as it last was, in calls per second, if there was one.
+    pub(super) fn last_rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// Share of the calls that is refused whatever the pace.
+    pub(super) fn deaf(&self) -> f64 {
+        self.deaf
+    }
+
+    /// Whether there is a pace that is more than what the first answers are waited for with.
+    pub(super) fn is_settled(&self) -> bool {
+        self.rate.is_some() && self.growth != Growth::Opening
+    }
+
+    /// Whether so many were refused in a row that the pace has nothing to do with it.
+    pub(super) fn is_refused_all(&self) -> bool {
+        self.in_a_row >= CLOSED_AFTER / (1.0 - self.deaf)
+    }
+
+    /// What a call takes, in seconds.
+    pub(super) fn calls_take(&mut self, latency: f64) {
+        self.latency = latency;
+    }
+
+    /// The service was closed, and is open again. Its bucket may have filled meanwhile.
+    pub(super) fn reopen(&mut self, now: f64) {
+        if self.trial.is_none() {
+            self.growth = Growth::Ramping;
+            self.grown_until = now;
+        }
     }
 
     fn growth_per_second(&self, now: f64) -> f64 {
@@ -178,27 +191,20 @@ impl Law {
         rate < UNUSED * self.speed.max(FIRST_SLOWEST)
     }
 
-    fn is_closed(&self) -> bool {
-        self.row.refusals >= CLOSED_AFTER / (1.0 - self.deaf)
-    }
-
     /// A call was let through that was made at `sent`.
     pub(super) fn accepted(&mut self, now: f64, sent: f64) {
         self.all.get_or_insert(Window::from(sent)).count(sent, true);
         if self.rate(now).is_none() {
             return;
         }
-        if self.is_closed() {
-            self.reopen(now, sent);
-        }
-        self.row.refusals = 0.0;
-        self.row.open_calls += 1.0;
+        self.in_a_row = 0.0;
         self.count(sent, true);
         if self.growth == Growth::Ramping
             && self.trial.is_none()
             && let Some(rate) = self.rate
         {
-            let doublings = (1.0 / RAMP_CALLS).min((now - self.grown_until) / RAMP_SECONDS);
+            let seconds = RAMP_SECONDS.max(RAMP_LATENCIES * self.latency);
+            let doublings = (1.0 / RAMP_CALLS).min((now - self.grown_until) / seconds);
             if self.is_used(rate) {
                 self.rate = Some(rate * 2f64.powf(doublings));
             }
@@ -219,11 +225,7 @@ impl Law {
             (self.last_refusal, self.last_cut) = (now, now);
             return;
         }
-        if self.row.refusals == 0.0 {
-            self.row.since = now;
-            self.row.rate = self.rate.unwrap_or_default();
-        }
-        self.row.refusals += 1.0;
+        self.in_a_row += 1.0;
         self.count(sent, false);
         if self.deaf == 0.0 {
             self.last_refusal = now;
@@ -231,7 +233,7 @@ impl Law {
         self.judge(now);
         let is_judged = self.trial.is_some() || self.deaf > 0.0 || self.growth == Growth::Opening;
         // What was in flight when the pace was last lowered tells nothing new.
-        if !is_judged && self.row.refusals <= CUT_BEFORE && sent >= self.last_cut {
+        if !is_judged && self.in_a_row <= CUT_BEFORE && sent >= self.last_cut {
             self.heed(now, sent);
         }
     }
@@ -262,19 +264,6 @@ impl Law {
         {
             trial.count(through);
         }
-    }
-
-    /// The first call after the service was closed came through. If it was open before, it was not
-    /// the pace that closed it.
-    fn reopen(&mut self, now: f64, sent: f64) {
-        if self.row.open_calls >= OPEN_CALLS {
-            self.rate = self.rate.map(|rate| rate.max(self.row.rate));
-            self.trial = None;
-            (self.anchor, self.window) = (Window::from(sent), Window::from(sent));
-            self.growth = Growth::Ramping;
-            self.grown_until = now;
-        }
-        self.row.open_calls = 0.0;
     }
 
     /// The bucket was full when we came.
@@ -333,7 +322,7 @@ impl Law {
 
     /// Looks at the answers to the calls that were made at this pace.
     fn judge(&mut self, now: f64) {
-        let (window, since) = (self.window, now - self.window.since);
+        let (window, since) = (self.window, self.window.seconds());
         if self.growth == Growth::Opening {
             let nothing = window.accepted == 0.0 && since < SHARE_SECONDS;
             let enough = FIRST_ANSWERS * if nothing { 2.0 } else { 1.0 };
@@ -343,6 +332,7 @@ impl Law {
         } else if let Some(trial) = self.trial {
             match trial.verdict(now) {
                 Some(Verdict::InVain) => self.undo(now, trial),
+                Some(Verdict::Open) => self.trial = None,
                 Some(Verdict::Helped) => {
                     self.hear(now, window.share());
                     if trial.is_second {
@@ -354,10 +344,12 @@ impl Law {
                         self.last_refusal = now;
                     }
                 }
-                Some(Verdict::Open) => self.trial = None,
                 None => {}
             }
-        } else if !self.is_closed() && window.answers() >= SHARE_CALLS && since >= SHARE_SECONDS {
+        } else if !self.is_refused_all()
+            && window.answers() >= SHARE_CALLS
+            && since >= SHARE_SECONDS
+        {
             let is_enough = window.answers() >= ENOUGH_CALLS || since >= ENOUGH_SECONDS;
             if self.deaf == 0.0 || is_enough {
                 self.speed = (window.answers() / since).max(0.8 * self.speed);

@@ -3,13 +3,29 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::law::Law;
+use super::closings::Closings;
 
 /// What changes with time, in seconds.
 pub(super) type OverTime = fn(f64) -> f64;
 
 /// Limits of several frontends.
 pub(super) type Limits = &'static [OverTime];
+
+/// A service that is closed, and refuses everything, for a part of every so many seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub(super) every: f64,
+    /// Share of that time that it is closed for.
+    pub(super) share: f64,
+    /// What it begins at, as a share of that time.
+    pub(super) phase: f64,
+}
+
+impl Closing {
+    fn is_closed(self, now: f64) -> bool {
+        (now / self.every + self.phase) % 1.0 < self.share
+    }
+}
 
 /// A service, and a client that always has another start to make. Times are in seconds.
 #[derive(Clone, Copy)]
@@ -21,6 +37,7 @@ pub(super) struct World {
     pub(super) burst: f64,
     /// Share of the calls that is refused whatever the rate.
     pub(super) deaf: OverTime,
+    pub(super) closing: Option<Closing>,
     /// Calls per second of another client, which come at random.
     pub(super) rival: OverTime,
     /// Time from a call to its answer, on average.
@@ -46,6 +63,7 @@ pub(super) const PLAIN: World = World {
     limits: &[|_| 1_000.0],
     burst: 1.0,
     deaf: none,
+    closing: None,
     rival: none,
     latency: 0.002,
     slots: 50,
@@ -126,7 +144,8 @@ impl<'a> Service<'a> {
 
     fn lets_through(&mut self, now: f64, random: &mut fastrand::Rng) -> bool {
         self.fill(now);
-        if random.f64() < (self.world.deaf)(now) {
+        let is_closed = |closing: Closing| closing.is_closed(now);
+        if self.world.closing.is_some_and(is_closed) || random.f64() < (self.world.deaf)(now) {
             return false;
         }
         let tokens = &mut self.tokens[random.usize(0..self.world.limits.len())];
@@ -140,7 +159,7 @@ impl<'a> Service<'a> {
 /// processor and the pauses after refusals let it.
 pub(super) fn simulate(world: &World, slowed: bool) -> Counts {
     let mut random = fastrand::Rng::with_seed(world.seed);
-    let mut law = Law::default();
+    let mut law = Closings::default();
     let mut service = Service::new(world);
     let mut happenings: Happenings = (0..world.slots)
         .map(|_| Reverse((0, Then::Ready, 0)))
@@ -181,12 +200,12 @@ pub(super) fn simulate(world: &World, slowed: bool) -> Counts {
                     ..
                 } => {
                     accepted += 1.0;
-                    law.accepted(now, seconds(sent));
+                    law.answered(now, seconds(sent), true);
                     queue.push_back(0);
                 }
                 Then::Answer { sent, refusals, .. } => {
                     refused += 1.0;
-                    law.refused(now, seconds(sent));
+                    law.answered(now, seconds(sent), false);
                     let pause = random.f64() * pause_after(refusals + 1);
                     happenings.push(Reverse((
                         nanoseconds(now + pause),

@@ -9,8 +9,9 @@ const DEAF_UP_TO: f64 = 0.95;
 const DEVIATIONS: f64 = 4.0;
 const LEAST_DISTANCE: f64 = 0.05;
 
-/// What is left of the pace in a second trial. A rival that takes what a first cut leaves makes a
-/// bucket look deaf.
+/// What a second trial takes off the pace, in times of the share that is refused, and what it leaves
+/// at least. A rival that takes what a first cut leaves makes a bucket look deaf.
+const SECOND_TIMES: f64 = 5.0;
 const SECOND_CUT: f64 = 0.5;
 
 /// Least that is left of what is called in fact when a deaf service is tried again.
@@ -25,9 +26,11 @@ impl Law {
     pub(super) fn undo(&mut self, now: f64, trial: Trial) {
         let share = self.window.share();
         if !trial.is_second {
-            let slower = (self.rate.unwrap_or(trial.rate) * SECOND_CUT).max(SLOWEST);
+            let least = share.min(trial.share);
+            let left = (1.0 - SECOND_TIMES * least).max(SECOND_CUT);
+            let slower = (self.rate.unwrap_or(trial.rate) * left).max(SLOWEST);
             let before = (trial.rate, trial.growth);
-            let second = Trial::new(before, now, slower, share.min(trial.share), self.deaf);
+            let second = Trial::new(before, now, slower, least, self.deaf);
             if let Some(mut second) = second {
                 self.slow_down(now, slower);
                 second.is_second = true;
@@ -76,7 +79,7 @@ impl Law {
             if self.trial.is_some() {
                 return;
             }
-            // It cannot be told in time whether the cut helps, but whether a deeper one does.
+            // It cannot be told whether the cut helps, but whether a deeper one does.
             *self = before;
             self.deaf = share.min(DEAF_UP_TO);
             self.deaf_until = now;
