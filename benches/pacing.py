@@ -28,6 +28,8 @@ class Scene:
     # are: what is to be had is then what a client without a pace would get through.
     refuse: float = 0.0
     closed_every: float | None = None
+    # Milliseconds that a call takes.
+    latency: float | None = None
     # Seconds, if they are others than those of all scenes.
     seconds: float | None = None
     # Which goals it counts for: the name's ending, or none.
@@ -50,6 +52,13 @@ def scenes(seconds: float) -> list[Scene]:
         Scene("1,000/s, 30 % refused at random", [1000], refuse=0.3, goal=", at random"),
         Scene("1,000/s, 50 % refused at random", [1000], refuse=0.5, goal=", at random"),
         Scene("1,000/s, closed every other 0.5 s", [1000], closed_every=0.5, goal=", at random"),
+        Scene(
+            "1,000/s, calls of 30 ms, closed every other 0.5 s",
+            [1000],
+            closed_every=0.5,
+            latency=30,
+            goal=", at random",
+        ),
         Scene("5,000/s", [5000], goal=""),
         Scene(f"1,000/s and 300/s by turns of {third:.0f} s", [1000, 300], goal=changing),
         Scene(
@@ -100,6 +109,8 @@ def share_of_limit(
         flags += ["--refuse", scene.refuse]
     if scene.closed_every:
         flags += ["--closed-every", scene.closed_every]
+    if scene.latency:
+        flags += ["--latency", scene.latency]
     # More than the limit lets through in the time, so that there always is another start.
     starts = int(scene.most(seconds) * 1.1) + 1000
     with Frontend(programs.frontend, *flags) as frontend, tempfile.TemporaryFile("w+") as log:
