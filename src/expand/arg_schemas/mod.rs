@@ -4,39 +4,33 @@
 //! `$ref` leads into the schema itself and to files below the manifest's folder, never to the
 //! network.
 
+mod files;
 mod patterns;
 mod prepare;
 mod ways;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Registry, Retrieve, Uri, ValidationError, Validator};
+use jsonschema::{Registry, ValidationError, Validator};
 use serde_json::Value as JsonValue;
 
 use super::budget::Budget;
 use super::folder::Folder;
 use super::payload::Payload;
 use super::start::Start;
-use crate::disk::read_bounded;
-use crate::manifest::diagnostic::{Code, Diagnostic, Place};
+use crate::manifest::diagnostic::{Code, Diagnostic};
 use crate::manifest::finding::Finding;
-use crate::manifest::inputs::FilesRead;
 use crate::manifest::locate::Step;
 use crate::manifest::node::{Key, Node, Value};
-use crate::manifest::opened::{self, OpenError};
 use crate::manifest::source::Source;
 use crate::manifest::{
-    NameCost, StartsManifest, Tree, TreeNode, json, path_to, reader, shorten, shorten_to, within,
+    NameCost, StartsManifest, Tree, TreeNode, json, path_to, shorten, shorten_to, within,
 };
+use files::{Files, read, uri};
 use patterns::{PatternKeyword, Patterns, StepKeyword};
 use prepare::{MAX_IDS, MAX_VALUES, STEP, prepare};
-
-/// Largest schema file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Most problems that are told of one start's arguments.
 const MAX_PROBLEMS: usize = 10;
@@ -135,13 +129,13 @@ fn compile(
         .canonicalize()
         .map_err(|error| format!("cannot read `{}`: {error}", folder.path.display()))?;
     let name_patterns = Arc::new(Mutex::new(Vec::new()));
-    let retriever = Files {
-        root: root.clone(),
-        allow_outside: folder.allow_outside,
-        read: folder.read.clone(),
-        shared: Arc::clone(shared),
-        name_patterns: Arc::clone(&name_patterns),
-    };
+    let (known, all) = (Arc::clone(&name_patterns), Arc::clone(shared));
+    let retriever = Files::new(root.clone(), folder, move |schema| {
+        let patterns = all.prepare(schema)?;
+        let mut known = known.lock().expect("nothing panics with this lock");
+        known.extend(patterns);
+        Ok(())
+    });
     let (mut schema, base, name) = match &node.value {
         Value::String(file) => {
             let opened = folder.open(file)?;
@@ -154,18 +148,11 @@ fn compile(
             (schema, root.join("manifest"), name)
         }
     };
-    let named = |message: String| {
-        let key = shorten(&key.text);
-        format!("the argument schema of `{key}` cannot be used: {message}")
-    };
+    let named = |message: String| cannot_be_used(&key.text, "", &message);
     let own = shared.prepare(&mut schema).map_err(named)?;
     let base = uri(&base);
-    let validator = build(&schema, &base, retriever, shared).map_err(|(place, message)| {
-        format!(
-            "the argument schema of `{}` cannot be used{place}: {message}",
-            shorten(&key.text)
-        )
-    })?;
+    let validator = build(&schema, &base, retriever, shared)
+        .map_err(|(place, message)| cannot_be_used(&key.text, &place, &message))?;
     let mut name_patterns = name_patterns
         .lock()
         .map(|mut it| std::mem::take(&mut *it))
@@ -182,6 +169,11 @@ fn compile(
         validator,
         name_cost,
     })
+}
+
+fn cannot_be_used(workflow_type: &str, place: &str, message: &str) -> String {
+    let what = shorten(workflow_type);
+    format!("the argument schema of `{what}` cannot be used{place}: {message}")
 }
 
 /// Compiles a schema, and all that it refers to. An error is a place in the schema and a message.
@@ -253,107 +245,6 @@ impl Shared {
 
 /// The budget was spent.
 pub(super) struct Spent;
-
-/// Reads a file with one JSON or YAML document.
-fn read(file: File, name: &str) -> Result<JsonValue, String> {
-    let cannot = |error: std::io::Error| format!("cannot read `{name}`: {error}");
-    let bytes = read_bounded(file, MAX_FILE_BYTES).map_err(|error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => {
-            let limit = MAX_FILE_BYTES / (1024 * 1024);
-            format!("`{name}` is larger than {limit} MiB")
-        }
-        _ => cannot(error),
-    })?;
-    let text = std::io::read_to_string(&bytes[..]).map_err(cannot)?;
-    let source = Arc::new(Source::new(name, ".", text));
-    let mut problems = Vec::new();
-    let mut documents = reader::read(&source, &mut problems);
-    if let Some(problem) = problems.first() {
-        let place = problem
-            .place
-            .as_ref()
-            .map_or(name.to_owned(), Place::to_text);
-        return Err(format!("{place}: {}", problem.message));
-    }
-    match (documents.pop(), documents.is_empty()) {
-        (Some(document), true) => {
-            serde_json::to_value(&document).map_err(|error| error.to_string())
-        }
-        _ => Err(format!("`{name}` holds several documents")),
-    }
-}
-
-/// The `file:` URI of a path.
-fn uri(path: &Path) -> String {
-    let mut uri = "file://".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
-                uri.push(char::from(*byte));
-            }
-            other => uri.push_str(&format!("%{other:02X}")),
-        }
-    }
-    uri
-}
-
-/// The path of a `file:` URI.
-fn path(uri: &str) -> Option<PathBuf> {
-    let encoded = uri.strip_prefix("file://")?;
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            let digits = std::str::from_utf8(&digits).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    Some(PathBuf::from(String::from_utf8(bytes).ok()?))
-}
-
-/// Follows references to files below a folder.
-#[derive(Clone)]
-struct Files {
-    root: PathBuf,
-    allow_outside: bool,
-    read: FilesRead,
-    shared: Arc<Shared>,
-    /// Patterns of property names in the files.
-    name_patterns: Arc<Mutex<Vec<Vec<String>>>>,
-}
-
-impl Retrieve for Files {
-    fn retrieve(
-        &self,
-        uri: &Uri<String>,
-    ) -> Result<JsonValue, Box<dyn std::error::Error + Send + Sync>> {
-        let path = path(uri.as_str())
-            .ok_or_else(|| format!("`{uri}` is no file, and nothing is read from the network"))?;
-        // Where the folder is on this machine says nothing to anybody.
-        let below = path.strip_prefix(&self.root).ok();
-        let below = below.or_else(|| path.file_name().map(Path::new));
-        let name = below.unwrap_or(&path).display().to_string();
-        let outside = || format!("the reference to `{name}` leads out of the manifest's folder");
-        if !self.allow_outside && !path.starts_with(&self.root) {
-            return Err(outside().into());
-        }
-        let root = (!self.allow_outside).then_some(self.root.as_path());
-        let opened = opened::open(&path, root, &self.read).map_err(|error| match error {
-            OpenError::Io(error) => format!("cannot read `{name}`: {error}"),
-            OpenError::NotAFile => format!("`{name}` is not a regular file"),
-            OpenError::Outside => outside(),
-        })?;
-        let mut schema = read(opened.file, &name)?;
-        let patterns = self.shared.prepare(&mut schema)?;
-        if let Ok(mut known) = self.name_patterns.lock() {
-            known.extend(patterns);
-        }
-        Ok(schema)
-    }
-}
 
 impl ArgSchema {
     fn check(&self, args: &[Payload], budget: &Budget) -> Result<Vec<Finding>, Spent> {
@@ -471,11 +362,10 @@ impl ArgSchema {
             ValidationErrorKind::FalseSchema => format!("{subject} must not be there"),
             _ => format!("{subject}: {}", cut(&error.to_string())),
         };
-        let mut at: Vec<Step> = vec!["args".into()];
-        at.extend(path.iter().cloned());
-        let help = format!("{}: {}", self.name, error.schema_path());
-        Finding::new(Code::ArgumentMismatch, at, message)
-            .with_help(format!("the schema is in {help}"))
+        let args: Step = "args".into();
+        let at = [&[args], path].concat();
+        let help = format!("the schema is in {}: {}", self.name, error.schema_path());
+        Finding::new(Code::ArgumentMismatch, at, message).with_help(help)
     }
 }
 
