@@ -1,6 +1,7 @@
 //! Holds the modules to the table of who may know whom, in ARCHITECTURE.md.
 
 mod circles;
+mod sizes;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
