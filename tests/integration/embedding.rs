@@ -198,6 +198,8 @@ fn a_journal_is_gone_on_with() {
     let service = Scripted::new(vec![Reply::Answer, Reply::Refuse]);
     let first = ApplySettings {
         journal: KeepIn::New(journal.clone()),
+        // One after the other: it is the second that is refused.
+        parallelism: 1,
         ..settings(&folder)
     };
     let stop = Stop::default();
