@@ -8,34 +8,17 @@ use serde_json::{Value, json};
 use temporal_manifest::journal::JournalError;
 use temporal_manifest::journal::resume::resume;
 use temporal_manifest::report::schema;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::dev_server;
-use crate::support::fake_frontend::{FakeFrontend, already_started, started};
+use crate::support::fake_frontend::{FakeFrontend, already_started, frontend, started};
 use crate::support::report::{Report, text};
 use crate::support::{SERVED, UNSERVED, unique_id};
 
 /// Starts `w-0`, `w-1`, ...
 fn starts(count: usize) -> impl Iterator<Item = Value> {
     (0..count).map(|n| json!({"workflowId": format!("w-{n}"), "type": "T", "taskQueue": UNSERVED}))
-}
-
-/// A frontend that refuses some Workflow IDs for good, and is never ready for others.
-fn frontend(refused: &'static [&str], unready: &'static [&str]) -> FakeFrontend {
-    FakeFrontend::builder()
-        .remembering()
-        .on_start(move |request, _| async move {
-            let id = request.workflow_id.as_str();
-            if refused.contains(&id) {
-                Err(Status::invalid_argument("no"))
-            } else if unready.contains(&id) {
-                Err(Status::new(Code::Unavailable, "not now"))
-            } else {
-                Ok(started())
-            }
-        })
-        .start()
 }
 
 /// The Workflow IDs that a fake was asked to start, each once.

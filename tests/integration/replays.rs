@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tonic::{Code, Status};
 
 use crate::support::binary::{Binary, Finished, Folder};
 use crate::support::dev_server;
-use crate::support::fake_frontend::{FakeFrontend, started};
+use crate::support::fake_frontend::{FakeFrontend, frontend, started};
 use crate::support::report::{Report, text};
 use crate::support::{SERVED, poll_until, unique_id};
 use crate::waiting::{completed, history};
@@ -62,23 +61,6 @@ impl Place {
         assert_eq!(again.stdout, applied.stdout);
         Report::of(&again).document().clone()
     }
-}
-
-/// Refuses some starts for good, and is never ready for others.
-fn frontend(refused: &'static [&str], unready: &'static [&str]) -> FakeFrontend {
-    FakeFrontend::builder()
-        .remembering()
-        .on_start(move |request, _| async move {
-            let id = request.workflow_id.as_str();
-            if refused.contains(&id) {
-                Err(Status::invalid_argument("no"))
-            } else if unready.contains(&id) {
-                Err(Status::new(Code::Unavailable, "not now"))
-            } else {
-                Ok(started())
-            }
-        })
-        .start()
 }
 
 /// Makes starts before the one with an ID, and holds that for ever.

@@ -328,6 +328,23 @@ impl Drop for FakeFrontend {
     }
 }
 
+/// A frontend that refuses some Workflow IDs for good, and is never ready for others.
+pub fn frontend(refused: &'static [&str], unready: &'static [&str]) -> FakeFrontend {
+    FakeFrontend::builder()
+        .remembering()
+        .on_start(move |request, _| async move {
+            let id = request.workflow_id.as_str();
+            if refused.contains(&id) {
+                Err(Status::invalid_argument("no"))
+            } else if unready.contains(&id) {
+                Err(Status::new(Code::Unavailable, "not now"))
+            } else {
+                Ok(started())
+            }
+        })
+        .start()
+}
+
 /// The answer to a start that began a fresh run.
 pub fn started() -> StartWorkflowExecutionResponse {
     let run_id = uuid::Uuid::new_v4().to_string();
