@@ -181,7 +181,7 @@ impl Reporters {
         if let Event::ApplyFinished(finished) = &mut event {
             self.last_words(finished);
         }
-        self.tell(&event);
+        self.each(|reporter| reporter.hear(&event));
         self.tally.count(&event);
     }
 
@@ -194,10 +194,6 @@ impl Reporters {
                 message: failure.to_string(),
             });
         }
-    }
-
-    fn tell(&mut self, event: &Event) {
-        self.each(|reporter| reporter.hear(event));
     }
 
     fn flush(&mut self) {
